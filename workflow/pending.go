@@ -1,0 +1,6 @@
+package workflow
+
+type expressions struct{}
+type trace struct{}
+type fileKey struct{}
+type flowLabel struct{}
