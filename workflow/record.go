@@ -177,4 +177,5 @@ type Record struct {
 	Transfers []TransferRecord
 	Items     []ItemRecord
 	Outbox    []OutboxRecord
+	EventSeq  int64 // of the newest event, filled by Store.Load
 }
