@@ -1,0 +1,106 @@
+package offload
+
+import (
+	"math"
+
+	"github.com/spillway/spillway/pricing"
+)
+
+// Never is the makespan of a plan that some task cannot finish.
+const Never = math.MaxInt64
+
+// Plan is a decision for every task.
+type Plan struct {
+	Planner    string
+	Order      []int32 // task indexes, most urgent first
+	Placements []Placement
+	Predicted  Outcome
+	LowerBound Bound
+}
+
+// Placement says where a task runs and what is expected of it.
+type Placement struct {
+	Target      int   // Private or a provider index
+	Config      int   // the provider's configuration
+	Node        int   // private node it is bound to; -1: any
+	NotBeforeUs int64 // the executor holds it until then
+	StartUs     int64 // predicted
+	FinishUs    int64
+	Cold        bool
+	Reason      Reason
+}
+
+// Reason is why a placement was chosen. It names its targets, and has JSON
+// names, because it is stored with the placement and read long after the
+// platform has changed.
+type Reason struct {
+	Considered    []Considered `json:"considered"`
+	ChosenBecause string       `json:"chosen_because"`
+}
+
+// Considered is one alternative of a placement as the planner saw it.
+type Considered struct {
+	Target   string        `json:"target"`            // "private" or a provider's name
+	MemMiB   int           `json:"mem_mib,omitempty"` // 0 for private
+	FinishUs int64         `json:"finish_us"`
+	Cost     pricing.Money `json:"cost_pico_usd"`
+	RuledOut string        `json:"ruled_out,omitempty"` // empty when it was possible
+}
+
+// Bound is a certificate: no plan that meets the deadline costs less.
+type Bound struct {
+	Cost       pricing.Money
+	Infeasible bool   // no plan can meet the deadline at all
+	Why        string // "window" or "capacity" when infeasible
+}
+
+// Outcome is what executing a plan takes and costs.
+type Outcome struct {
+	MakespanUs  int64 // last finish or returned output; Never when a task never ran
+	DeadlineMet bool  // in time and without violation
+	Violations  []Violation
+
+	Cost    pricing.Money // sum of the four below
+	FaaS    pricing.Money // compute and requests
+	Egress  pricing.Money
+	Storage pricing.Money
+	Private pricing.Money
+
+	Offloaded   int
+	ColdStarts  int
+	QuotaWaitUs int64 // ready tasks waiting for quota, summed
+	UpBytes     int64
+	DownBytes   int64
+	CrossBytes  int64 // between providers
+	PrivateUtil float64
+
+	Tasks     []TaskOutcome
+	Transfers []Transfer // only when asked for
+}
+
+// TaskOutcome is one task's execution. StartUs and FinishUs are Never when it
+// never ran.
+type TaskOutcome struct {
+	StartUs   int64
+	FinishUs  int64
+	HandlerUs int64 // FaaS only
+	Node      int   // private node; -1 at a provider
+	Cold      bool
+	Cost      pricing.Money // compute and request of a FaaS task; private core time
+}
+
+// Transfer is one staged file.
+type Transfer struct {
+	File     int32
+	From, To int // domains
+	StartUs  int64
+	ArriveUs int64
+}
+
+// Violation is a limit that a plan breaks; the simulation goes on as if the
+// limit were not there.
+type Violation struct {
+	Kind   string // capacity, memory, duration, data, denied, never-ran, unknown-..., missing-task
+	Task   string // task id
+	Detail string
+}
