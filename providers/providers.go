@@ -67,6 +67,7 @@ const (
 	NotFound        Class = "not_found"         // function not deployed; a person must act
 	UnknownOutcome  Class = "unknown"           // it may have run: ask the manifest before anything else
 	Canceled        Class = "canceled"          // ended because the engine asked
+	Refused         Class = "refused"           // cannot be carried out as written; never tried again
 	Lost            Class = "lost"              // the site is certain that it did not finish and will not
 )
 
