@@ -37,7 +37,7 @@ type RunRecord struct {
 	LowerBound    pricing.Money // of cost, by the first plan
 
 	DeadlinePassed  bool // it was reported that the deadline passed with work still open
-	BudgetRefused   bool          // a task failed because the budget did not allow it
+	BudgetRefused   bool // a task failed because the budget did not allow it
 	CancelRequested bool
 	Revision        int64 // counts commits; a commit names the one it read
 	Epoch           int64 // counts leases; fences an owner that lost its lease
