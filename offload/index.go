@@ -22,8 +22,8 @@ type rows struct{ off, item []int32 }
 
 func (r *rows) of(i int) []int32 { return r.item[r.off[i]:r.off[i+1]] }
 
-// maxSeconds (about 30 years) keeps sums of durations far from overflow.
-const maxSeconds = 1e9
+// maxSeconds (about 3 years) keeps sums of durations far from overflow.
+const maxSeconds = 1e8
 
 // Prepare checks the problem and derives what planners need; it sets each
 // file's Producer. It does nothing the second time. The error names the task or
@@ -31,6 +31,9 @@ const maxSeconds = 1e9
 func (p *Problem) Prepare() error {
 	if p.index != nil {
 		return nil
+	}
+	if err := p.Platform.Validate(); err != nil {
+		return fmt.Errorf("platform: %w", err)
 	}
 	ix, err := derive(p)
 	if err != nil {

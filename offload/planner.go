@@ -10,9 +10,3 @@ type Budget struct {
 
 // Planner decides every placement of a problem.
 type Planner func(Problem, Budget) (Plan, error)
-
-// SimOptions vary a simulation.
-type SimOptions struct {
-	Multipliers []float64 // by task: actual over planned run time; nil: all 1
-	Trace       bool      // record transfers
-}

@@ -1,6 +1,12 @@
 package offload
 
-import "github.com/spillway/spillway/pricing"
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/spillway/spillway/pricing"
+)
 
 // Private is the target index of the private cluster; providers count from 0.
 const Private = -1
@@ -78,4 +84,71 @@ func (p *Provider) ConfigIndex(memMiB int) int {
 		}
 	}
 	return -1
+}
+
+// Validate says what makes a platform unusable, each fault with its path in
+// the JSON form, all at once.
+func (p *Platform) Validate() error { return errors.Join(p.validate()...) }
+
+func (p *Platform) validate() []error {
+	var c checker
+	for k := range p.Nodes {
+		n, path := &p.Nodes[k], fmt.Sprintf("private.nodes[%d].", k)
+		c.require(n.Cores >= 1, path+"cores", n.Cores, "at least 1")
+		c.positive(path+"speed", n.Speed)
+		c.require(n.MemMiB >= 0, path+"mem_mib", n.MemMiB, "at least 0")
+	}
+	c.price("private.price_core_hour", p.CoreHour)
+	for k := range p.Providers {
+		p.Providers[k].check(&c)
+	}
+	c.positive("wan.up_Bps", p.WAN.UpBps)
+	c.positive("wan.down_Bps", p.WAN.DownBps)
+	c.require(p.WAN.CrossBps >= 0, "wan.x_Bps", p.WAN.CrossBps, "more than 0")
+	c.require(p.WAN.LatencyUs >= 0, "wan.latency_s", p.WAN.LatencyUs, "at least 0")
+	c.require(p.Defaults.MemMiB >= 0, "defaults.mem_mib", p.Defaults.MemMiB, "at least 0")
+	c.require(p.Defaults.Cores >= 0, "defaults.cores", p.Defaults.Cores, "at least 0")
+	return c.errs
+}
+
+func (q *Provider) check(c *checker) {
+	path := "providers." + q.Name + "."
+	c.require(q.Name != "" && q.Name != "private", "providers", q.Name, "names other than \"\" and \"private\"")
+	c.require(len(q.Configs) > 0, path+"configs", len(q.Configs), "at least one")
+	for k, cf := range q.Configs {
+		c.require(cf.MemMiB >= 1, fmt.Sprintf("%sconfigs[%d].mem_mib", path, k), cf.MemMiB, "at least 1")
+		c.positive(fmt.Sprintf("%sconfigs[%d].vcpu", path, k), cf.VCPU)
+	}
+	c.positive(path+"speed_per_vcpu", q.SpeedPerVCPU)
+	c.require(q.InvokeUs >= 0, path+"invoke_s", q.InvokeUs, "at least 0")
+	c.require(q.ColdStartUs >= 0, path+"cold_start_s", q.ColdStartUs, "at least 0")
+	c.require(q.MaxDurUs >= 0, path+"max_duration_s", q.MaxDurUs, "at least 0")
+	c.require(q.Quota >= 0, path+"quota", q.Quota, "at least 0")
+	c.require(q.MaxDataBytes >= 0, path+"max_data_bytes", q.MaxDataBytes, "at least 0")
+	c.require(q.StoreBps >= 0, path+"store_bw_Bps", q.StoreBps, "at least 0")
+	c.require(q.Rates.GranularityUs >= 0, path+"granularity_s", q.Rates.GranularityUs, "at least 0")
+	c.require(q.Rates.MinimumUs >= 0, path+"min_billed_s", q.Rates.MinimumUs, "at least 0")
+	c.price(path+"price_gib_s", q.Rates.PerGiBSecond)
+	c.price(path+"price_vcpu_s", q.Rates.PerVCPUSecond)
+	c.price(path+"price_request", q.Rates.PerRequest)
+	c.price(path+"price_put", q.Rates.PerPut)
+	c.price(path+"price_get", q.Rates.PerGet)
+	c.price(path+"egress_price_gib", q.Rates.PerEgressGiB)
+}
+
+type checker struct{ errs []error }
+
+func (c *checker) require(ok bool, path string, got any, want string) {
+	if !ok {
+		c.errs = append(c.errs, fmt.Errorf("%s: is %v, want %s", path, got, want))
+	}
+}
+
+func (c *checker) positive(path string, x float64) {
+	c.require(x > 0 && x <= math.MaxFloat64, path, x, "more than 0")
+}
+
+// price bounds a price so that a single line item cannot exceed Money.
+func (c *checker) price(path string, x float64) {
+	c.require(x >= 0 && x <= 1e6, path, x, "0 to 1e6 USD")
 }

@@ -36,8 +36,8 @@ type Rates struct {
 
 // Usage is what one task, attempt or transfer consumed. Zero fields cost nothing.
 type Usage struct {
-	Requests    int64   // invocations; each is charged the duration below
-	HandlerUs   int64   // time inside the handler, I/O included
+	Requests    int64   // invocations
+	HandlerUs   int64   // time inside the handler of each, I/O included
 	ColdStartUs int64   // initialisation before it; 0 for a warm start
 	MemMiB      int     // memory size of the offering
 	VCPU        float64 // vCPU of the offering
@@ -68,23 +68,55 @@ func (r *Rates) BilledUs(handlerUs, coldStartUs int64) int64 {
 	return (d + g - 1) / g * g
 }
 
+// The rows of a bill, in order; quantities and prices run beside them.
+var rows = [...]struct {
+	category Category
+	unit     string
+}{
+	{Compute, "GiB-s"}, {Compute, "vCPU-s"}, {Request, "request"},
+	{Egress, "GiB"}, {Storage, "PUT"}, {Storage, "GET"}, {Private, "core-h"},
+}
+
+type perRow [len(rows)]float64
+
+func (r *Rates) quantities(u Usage) perRow {
+	billed := 0.0
+	if u.Requests != 0 {
+		billed = float64(u.Requests) * float64(r.BilledUs(u.HandlerUs, u.ColdStartUs)) / second
+	}
+	return perRow{
+		float64(billed * (float64(u.MemMiB) / 1024)), float64(billed * u.VCPU), float64(u.Requests),
+		float64(u.EgressBytes) / GiB, float64(u.Puts), float64(u.Gets),
+		float64(u.PrivateCoreUs) / second / 3600,
+	}
+}
+
+func (r *Rates) prices() perRow {
+	return perRow{r.PerGiBSecond, r.PerVCPUSecond, r.PerRequest, r.PerEgressGiB, r.PerPut, r.PerGet, r.PerCoreHour}
+}
+
 // Price turns use into line items, leaving out those without quantity or
 // price. The error wraps ErrOverflow.
 func (r *Rates) Price(u Usage) ([]LineItem, error) {
 	var items []LineItem
-	for _, c := range r.charges(u) {
-		if c.quantity == 0 || c.price == 0 {
+	prices := r.prices()
+	for k, quantity := range r.quantities(u) {
+		if quantity == 0 || prices[k] == 0 {
 			continue
 		}
-		amount, err := MulRate(c.quantity, c.price)
+		amount, err := MulRate(quantity, prices[k])
 		if err != nil {
-			return nil, fmt.Errorf("%s of %g %s: %w", c.category, c.quantity, c.unit, err)
+			return nil, fmt.Errorf("%g %s: %w", quantity, rows[k].unit, err)
 		}
-		unit, err := FromUSD(c.price)
+		unit, err := FromUSD(prices[k])
 		if err != nil {
-			return nil, fmt.Errorf("price of a %s: %w", c.unit, err)
+			return nil, fmt.Errorf("price of a %s: %w", rows[k].unit, err)
 		}
-		items = append(items, LineItem{c.category, c.quantity, c.unit, unit, amount, c.note})
+		item := LineItem{Category: rows[k].category, Quantity: quantity, Unit: rows[k].unit, UnitPrice: unit, Amount: amount}
+		if item.Category == Compute && u.ColdStartUs > 0 && r.BillColdStart {
+			item.Note = "with cold start"
+		}
+		items = append(items, item)
 	}
 	return items, nil
 }
@@ -93,43 +125,18 @@ func (r *Rates) Price(u Usage) ([]LineItem, error) {
 // simulators that bill millions of placements. The error wraps ErrOverflow.
 func (r *Rates) Total(u Usage) (Money, error) {
 	var sum Money
-	for _, c := range r.charges(u) {
-		if c.quantity == 0 || c.price == 0 {
+	prices := r.prices()
+	for k, quantity := range r.quantities(u) {
+		if quantity == 0 || prices[k] == 0 {
 			continue
 		}
-		amount, err := MulRate(c.quantity, c.price)
+		amount, err := MulRate(quantity, prices[k])
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%g %s: %w", quantity, rows[k].unit, err)
 		}
 		if sum, err = sum.Add(amount); err != nil {
 			return 0, err
 		}
 	}
 	return sum, nil
-}
-
-type charge struct {
-	category Category
-	quantity float64
-	unit     string
-	price    float64
-	note     string
-}
-
-// charges lists every quantity a bill can hold with its price.
-func (r *Rates) charges(u Usage) [7]charge {
-	billed := float64(u.Requests) * float64(r.BilledUs(u.HandlerUs, u.ColdStartUs)) / second
-	note := ""
-	if u.ColdStartUs > 0 && r.BillColdStart {
-		note = "with cold start"
-	}
-	return [7]charge{
-		{Compute, float64(billed * (float64(u.MemMiB) / 1024)), "GiB-s", r.PerGiBSecond, note},
-		{Compute, float64(billed * u.VCPU), "vCPU-s", r.PerVCPUSecond, note},
-		{Request, float64(u.Requests), "request", r.PerRequest, ""},
-		{Egress, float64(u.EgressBytes) / GiB, "GiB", r.PerEgressGiB, ""},
-		{Storage, float64(u.Puts), "PUT", r.PerPut, ""},
-		{Storage, float64(u.Gets), "GET", r.PerGet, ""},
-		{Private, float64(u.PrivateCoreUs) / second / 3600, "core-h", r.PerCoreHour, ""},
-	}
 }

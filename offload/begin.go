@@ -1,0 +1,165 @@
+package offload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/spillway/spillway/pricing"
+)
+
+// takePresent removes the stagings that copies in place, or on their way, make
+// unnecessary.
+func (s *simulator) takePresent() {
+	for _, c := range s.p.Present {
+		s.charge(&s.egress, c.Cost, nil)
+		k := int(c.File)*s.domains + c.Target + 1
+		if s.stage[k] < 0 {
+			continue
+		}
+		s.stage[k] = -1
+		if c.AtUs > s.now {
+			s.push(c.AtUs, arrived, int32(k))
+			continue
+		}
+		for _, j := range s.p.readers.of(int(c.File)) {
+			if s.fixed[j] == 0 && int(s.d.target[j]) == c.Target {
+				s.need[j]--
+			}
+		}
+	}
+}
+
+// takeFixed replays what has started: finished tasks in the order of their
+// finish, so that the containers they leave behind expire in that order.
+func (s *simulator) takeFixed() {
+	if len(s.p.Fixed) == 0 {
+		return
+	}
+	sorted := slices.Clone(s.p.Fixed)
+	slices.SortStableFunc(sorted, func(a, b FixedPlacement) int { return cmp.Compare(a.FinishUs, b.FinishUs) })
+	for _, f := range sorted {
+		if f.Done {
+			s.takeDone(f)
+		} else {
+			s.takeRunning(f)
+		}
+	}
+}
+
+func (s *simulator) takeDone(f FixedPlacement) {
+	t := &s.task[f.Task]
+	*t = TaskOutcome{StartUs: f.StartUs, FinishUs: f.FinishUs, Node: f.Node, Cold: f.Cold, Cost: f.Cost}
+	s.left--
+	s.ends = max(s.ends, f.FinishUs)
+	if f.Target == Private {
+		s.coreUs += (f.FinishUs - f.StartUs) * int64(s.p.Tasks[f.Task].Cores)
+		s.charge(&s.private, f.Cost, nil)
+	} else {
+		s.charge(&s.faas, f.Cost, nil)
+		s.pool(f.Task).released = append(s.pool(f.Task).released, f.FinishUs)
+	}
+	for _, file := range s.p.out.of(int(f.Task)) {
+		s.request(file)
+	}
+	for _, c := range s.p.graph.Succ(int(f.Task)) {
+		s.need[c]--
+	}
+}
+
+func (s *simulator) takeRunning(f FixedPlacement) {
+	t, i := &s.task[f.Task], int(f.Task)
+	*t = TaskOutcome{StartUs: f.StartUs, FinishUs: Never, Node: -1, Cold: f.Cold}
+	if f.Target == Private {
+		t.Node = s.nodeOf(f)
+		s.hold(t.Node, s.p.Tasks[i].Cores, s.p.Tasks[i].MemBytes)
+		finish := f.FinishUs
+		if finish == 0 {
+			finish = f.StartUs + s.p.privateUs(i, s.p.Platform.Nodes[t.Node].Speed, s.multiplier(f.Task))
+		}
+		finish = max(finish, s.now)
+		s.billPrivate(f.Task, finish-f.StartUs)
+		s.push(finish, finished, f.Task)
+		return
+	}
+	q := &s.p.Platform.Providers[f.Target]
+	s.running[f.Target]++
+	finish := f.FinishUs
+	if finish == 0 {
+		finish = f.StartUs + q.wallUs(s.p.handlerUs(i, f.Target, f.Config, s.multiplier(f.Task)), f.Cold)
+	}
+	finish = max(finish, s.now)
+	t.HandlerUs = max(0, finish-f.StartUs-q.wallUs(0, f.Cold))
+	amount, err := f.Cost, error(nil)
+	if amount == 0 {
+		amount, err = q.Rates.Total(q.invocation(f.Config, t.HandlerUs, f.Cold))
+	}
+	t.Cost = amount
+	s.charge(&s.faas, amount, err)
+	s.push(finish, finished, f.Task)
+}
+
+// nodeOf is the node a running task holds: the one it names, else the fastest
+// with room, else the fastest.
+func (s *simulator) nodeOf(f FixedPlacement) int {
+	if f.Node >= 0 {
+		return f.Node
+	}
+	t := &s.p.Tasks[f.Task]
+	for _, k := range s.bySpeed {
+		if s.cores[k] >= t.Cores && s.mem[k] >= t.MemBytes {
+			return int(k)
+		}
+	}
+	return int(s.bySpeed[0])
+}
+
+func (s *simulator) takeReserved() {
+	for k, r := range s.p.Reserved {
+		if r.UntilUs <= s.now {
+			continue
+		}
+		s.occupy(&s.p.Reserved[k], 1)
+		s.push(r.UntilUs, returned, int32(k))
+	}
+}
+
+func (s *simulator) giveBack(k int32) { s.occupy(&s.p.Reserved[k], -1) }
+
+func (s *simulator) occupy(r *Reservation, sign int) {
+	if r.Target == Private {
+		s.hold(r.Node, sign*r.Cores, float64(sign)*r.MemBytes)
+		return
+	}
+	s.running[r.Target] += sign * r.Cores
+}
+
+// settle closes the books of a run.
+func (s *simulator) settle() {
+	if s.left == 0 {
+		return
+	}
+	s.ends = Never
+	for i := range s.task {
+		if s.task[i].FinishUs == Never {
+			s.violate("never-ran", int32(i), fmt.Sprint(s.left))
+			return
+		}
+	}
+}
+
+// cost is the whole bill of a run.
+func (s *simulator) cost() pricing.Money {
+	sum, err := pricing.Add(s.faas, s.egress, s.storage, s.private)
+	s.charge(new(pricing.Money), 0, err)
+	return sum
+}
+
+// inTime says whether a run met the problem's deadline without violation.
+func (s *simulator) inTime() bool {
+	return s.meets(s.p.DeadlineUs)
+}
+
+func (s *simulator) meets(deadlineUs int64) bool {
+	return s.violated == 0 && s.ends < Never && (deadlineUs == 0 || s.ends <= deadlineUs)
+}

@@ -1,0 +1,148 @@
+package offload
+
+import "math/bits"
+
+// rankSet is a set of small integers with a fast "next at or after": a bitmap
+// with a summary bitmap above it. Ready tasks sit in it by their plan rank, so
+// that passing over one costs nothing.
+type rankSet struct {
+	words, summary []uint64
+	count          int
+}
+
+func (s *rankSet) reset(n int) {
+	s.words = zeroed(s.words, (n+63)/64)
+	s.summary = zeroed(s.summary, (len(s.words)+63)/64)
+	s.count = 0
+}
+
+func (s *rankSet) add(k int32) {
+	s.words[k>>6] |= 1 << (k & 63)
+	s.summary[k>>12] |= 1 << (k >> 6 & 63)
+	s.count++
+}
+
+func (s *rankSet) remove(k int32) {
+	s.words[k>>6] &^= 1 << (k & 63)
+	if s.words[k>>6] == 0 {
+		s.summary[k>>12] &^= 1 << (k >> 6 & 63)
+	}
+	s.count--
+}
+
+// next is the smallest member at or after k, or -1.
+func (s *rankSet) next(k int32) int32 {
+	w := int(k >> 6)
+	if w >= len(s.words) {
+		return -1
+	}
+	if m := s.words[w] >> (k & 63); m != 0 {
+		return k + int32(bits.TrailingZeros64(m))
+	}
+	w++
+	for v := w >> 6; v < len(s.summary); v++ {
+		m := s.summary[v]
+		if v == w>>6 {
+			m &= ^uint64(0) << (w & 63)
+		}
+		if m != 0 {
+			w = v<<6 + bits.TrailingZeros64(m)
+			return int32(w<<6 + bits.TrailingZeros64(s.words[w]))
+		}
+	}
+	return -1
+}
+
+// zeroed is a slice of n zero values, reusing s where it is large enough.
+func zeroed[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
+
+// event is something that happens at an instant; seq keeps the order of
+// equal instants.
+type event struct {
+	at   int64
+	seq  int32
+	kind uint8
+	arg  int32
+}
+
+const (
+	finished uint8 = iota // arg: task
+	arrived               // arg: stage
+	linkFree              // arg: link
+	released              // arg: task, its not-before time has come
+	returned              // arg: reservation
+)
+
+// heap is a 4-ary min-heap: half the levels of a binary one, and the four
+// children share cache lines.
+type heap[T any] struct {
+	less func(a, b *T) bool
+	item []T
+}
+
+func (h *heap[T]) push(x T) {
+	h.item = append(h.item, x)
+	k := len(h.item) - 1
+	for k > 0 {
+		up := (k - 1) / 4
+		if !h.less(&x, &h.item[up]) {
+			break
+		}
+		h.item[k] = h.item[up]
+		k = up
+	}
+	h.item[k] = x
+}
+
+func (h *heap[T]) pop() T {
+	top, last := h.item[0], len(h.item)-1
+	x := h.item[last]
+	h.item = h.item[:last]
+	if last > 0 {
+		h.sink(x)
+	}
+	return top
+}
+
+func (h *heap[T]) sink(x T) {
+	k := 0
+	for {
+		best := 4*k + 1
+		if best >= len(h.item) {
+			break
+		}
+		for c := best + 1; c < min(4*k+5, len(h.item)); c++ {
+			if h.less(&h.item[c], &h.item[best]) {
+				best = c
+			}
+		}
+		if !h.less(&h.item[best], &x) {
+			break
+		}
+		h.item[k] = h.item[best]
+		k = best
+	}
+	h.item[k] = x
+}
+
+func eventLess(a, b *event) bool {
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+// sending is a file waiting for its link; the most urgent reader goes first,
+// then the smaller file index, then the smaller domain.
+type sending struct {
+	rank  int32
+	stage int32 // file * domains + domain + 1: ascending by file, then domain
+}
+
+func sendingLess(a, b *sending) bool {
+	return a.rank < b.rank || a.rank == b.rank && a.stage < b.stage
+}

@@ -1,0 +1,549 @@
+package offload
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/spillway/spillway/pricing"
+)
+
+// decision is a plan in the form the simulator walks.
+type decision struct {
+	order     []int32 // rank -> task, a permutation
+	target    []int32 // task -> Private or provider
+	config    []int32
+	node      []int32 // private node it is bound to, or -1; nil: none is bound
+	notBefore []int64 // nil: all 0
+}
+
+// simulator executes decisions on one problem. It keeps its arrays, so that a
+// planner can run thousands of decisions without allocating.
+type simulator struct {
+	p      *Problem
+	trace  bool
+	detail bool // keep violations' text
+
+	domains   int     // providers + 1
+	bySpeed   []int32 // nodes, fastest first
+	links     []int32 // order in which links are served
+	firstPool []int32 // provider -> index of its first container pool
+
+	d    *decision
+	mult []float64
+	now  int64
+	seq  int32
+	ev   heap[event]
+
+	rank    []int32
+	need    []int32 // open parents and files on their way
+	fixed   []int32 // task -> 1 + index in Fixed; 0: free
+	stage   []int32 // (file, domain) -> rank of the first reader; -1: not staged there
+	handler []int64
+	task    []TaskOutcome
+	readyAt []int64
+
+	cores     []int // free, by node
+	mem       []float64
+	idle      int // sum of free cores
+	readyPriv rankSet
+	readyPub  []rankSet
+	running   []int
+	pools     []pool // idle containers by (provider, configuration)
+	queue     []heap[sending]
+	busy      []int64
+
+	left       int
+	ends       int64
+	coreUs     int64
+	coldStarts int
+	quotaWait  int64
+	moved      [3]int64 // bytes up, down, across
+	transfers  []Transfer
+	violated   int
+	violations []Violation
+	faas       pricing.Money
+	egress     pricing.Money
+	storage    pricing.Money
+	private    pricing.Money
+	err        error
+}
+
+// pool holds the release times of idle containers; the most recently used one
+// is taken first, and the oldest expire first.
+type pool struct {
+	head     int
+	released []int64
+}
+
+// newSimulator allocates for a prepared problem with a checked Platform.
+func newSimulator(p *Problem) *simulator {
+	s := &simulator{p: p, domains: len(p.Platform.Providers) + 1}
+	n, pf := len(p.Tasks), &p.Platform
+	s.ev.less = eventLess
+	s.need, s.fixed = make([]int32, n), make([]int32, n)
+	s.rank, s.handler = make([]int32, n), make([]int64, n)
+	s.readyAt, s.task = make([]int64, n), make([]TaskOutcome, n)
+	s.stage = make([]int32, len(p.Files)*s.domains)
+	s.bySpeed = make([]int32, len(pf.Nodes))
+	for k := range s.bySpeed {
+		s.bySpeed[k] = int32(k)
+	}
+	slices.SortStableFunc(s.bySpeed, func(a, b int32) int { return cmp.Compare(pf.Nodes[b].Speed, pf.Nodes[a].Speed) })
+	s.cores, s.mem = make([]int, len(pf.Nodes)), make([]float64, len(pf.Nodes))
+	pools := 0
+	for k := range pf.Providers {
+		s.firstPool = append(s.firstPool, int32(pools))
+		pools += len(pf.Providers[k].Configs)
+	}
+	s.pools = make([]pool, pools)
+	s.running, s.readyPub = make([]int, s.domains-1), make([]rankSet, s.domains-1)
+	s.makeLinks()
+	for i, f := range p.Fixed {
+		s.fixed[f.Task] = int32(i + 1)
+	}
+	return s
+}
+
+// makeLinks numbers the links (0 up, 1 down, then each ordered pair of
+// providers) and sorts them as the reference evaluator does: by the text "(a, b)",
+// then "down", then "up".
+func (s *simulator) makeLinks() {
+	q := s.domains - 1
+	s.queue, s.busy = make([]heap[sending], 2+q*q), make([]int64, 2+q*q)
+	for l := range s.queue {
+		s.queue[l].less = sendingLess
+		s.links = append(s.links, int32(l))
+	}
+	name := func(l int32) string {
+		if l < 2 {
+			return [...]string{"up", "down"}[l]
+		}
+		return "(" + strconv.Itoa((int(l)-2)/q) + ", " + strconv.Itoa((int(l)-2)%q) + ")"
+	}
+	slices.SortFunc(s.links, func(a, b int32) int { return cmp.Compare(name(a), name(b)) })
+}
+
+func (s *simulator) link(from, to int) int {
+	switch {
+	case from == Private:
+		return 0
+	case to == Private:
+		return 1
+	}
+	return 2 + from*(s.domains-1) + to
+}
+
+// run executes a decision from NowUs until nothing is left to happen. mult
+// scales run times by task; nil leaves them.
+func (s *simulator) run(d *decision, mult []float64) {
+	s.reset(d, mult)
+	s.checkPlacements()
+	s.stageFiles()
+	s.begin()
+	for {
+		s.startTransfers()
+		s.startPrivate()
+		for q := range s.readyPub {
+			s.startPublic(q)
+		}
+		if len(s.ev.item) == 0 {
+			break
+		}
+		s.now = s.ev.item[0].at
+		for len(s.ev.item) > 0 && s.ev.item[0].at == s.now {
+			e := s.ev.pop()
+			s.happen(&e)
+		}
+	}
+	s.settle()
+}
+
+func (s *simulator) reset(d *decision, mult []float64) {
+	p := s.p
+	s.d, s.mult, s.now, s.seq, s.err = d, mult, p.NowUs, 0, nil
+	s.ev.item = s.ev.item[:0]
+	for r, i := range d.order {
+		s.rank[i] = int32(r)
+	}
+	n := len(p.Tasks)
+	for i := range n {
+		s.task[i] = TaskOutcome{StartUs: Never, FinishUs: Never, Node: -1}
+		s.need[i] = int32(len(p.graph.Pred(i)))
+	}
+	for f := range s.stage {
+		s.stage[f] = -1
+	}
+	s.idle = 0
+	for k := range p.Platform.Nodes {
+		node := &p.Platform.Nodes[k]
+		s.cores[k], s.mem[k] = node.Cores, float64(node.MemMiB*mib)
+		s.idle += node.Cores
+	}
+	s.readyPriv.reset(n)
+	for q := range s.readyPub {
+		s.readyPub[q].reset(n)
+		s.running[q] = 0
+	}
+	for k := range s.pools {
+		s.pools[k] = pool{released: s.pools[k].released[:0]}
+	}
+	for l := range s.queue {
+		s.queue[l].item, s.busy[l] = s.queue[l].item[:0], p.NowUs
+	}
+	s.left, s.ends, s.coreUs, s.coldStarts, s.quotaWait = n, 0, 0, 0, 0
+	s.moved, s.transfers, s.violated, s.violations = [3]int64{}, nil, 0, nil
+	s.faas, s.egress, s.storage, s.private = 0, 0, 0, 0
+}
+
+func (s *simulator) push(at int64, kind uint8, arg int32) {
+	s.seq++
+	s.ev.push(event{at, s.seq, kind, arg})
+}
+
+func (s *simulator) multiplier(i int32) float64 {
+	if s.mult == nil {
+		return 1
+	}
+	return s.mult[i]
+}
+
+// site is where task i runs: a started task stays where it is.
+func (s *simulator) site(i int32) int {
+	if k := s.fixed[i]; k != 0 {
+		return s.p.Fixed[k-1].Target
+	}
+	return int(s.d.target[i])
+}
+
+// home is the domain in which a file comes to be.
+func (s *simulator) home(f int32) int {
+	if w := s.p.Files[f].Producer; w >= 0 {
+		return s.site(w)
+	}
+	return Private
+}
+
+func (s *simulator) violate(kind string, task int32, detail string) {
+	s.violated++
+	if s.detail {
+		s.violations = append(s.violations, Violation{kind, s.p.Tasks[task].ID, detail})
+	}
+}
+
+func (s *simulator) charge(sum *pricing.Money, amount pricing.Money, err error) {
+	if err == nil {
+		*sum, err = sum.Add(amount)
+	}
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+}
+
+// checkPlacements finds handler times and static violations.
+func (s *simulator) checkPlacements() {
+	p := s.p
+	for i := range int32(len(p.Tasks)) {
+		if s.fixed[i] != 0 {
+			continue
+		}
+		target := int(s.d.target[i])
+		if why := p.Tasks[i].denied(target); why != "" {
+			s.violate("denied", i, why)
+		}
+		if target == Private {
+			if !s.hasRoom(i) {
+				s.violate("capacity", i, "")
+			}
+			continue
+		}
+		config := int(s.d.config[i])
+		h := p.handlerUs(int(i), target, config, s.multiplier(i))
+		s.handler[i] = h
+		for k, broken := range p.limits(int(i), target, config, h) {
+			if broken {
+				s.violate(limitNames[k], i, "")
+			}
+		}
+	}
+}
+
+func (s *simulator) hasRoom(i int32) bool {
+	for k := range s.p.Platform.Nodes {
+		if (s.bound(i) < 0 || s.bound(i) == int32(k)) && s.p.Platform.Nodes[k].fits(&s.p.Tasks[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *simulator) bound(i int32) int32 {
+	if s.d.node == nil {
+		return -1
+	}
+	return s.d.node[i]
+}
+
+// stageFiles finds into which domains each file has to be brought, and how
+// urgently. Tasks that have started have their files.
+func (s *simulator) stageFiles() {
+	p := s.p
+	for f := range int32(len(p.Files)) {
+		home := s.home(f)
+		readers := p.readers.of(int(f))
+		for _, j := range readers {
+			at := s.site(j)
+			if at == home || s.fixed[j] != 0 {
+				continue
+			}
+			k := int(f)*s.domains + at + 1
+			if s.stage[k] < 0 || s.rank[j] < s.stage[k] {
+				s.stage[k] = s.rank[j]
+			}
+			s.need[j]++
+		}
+		if p.Platform.ReturnOutputs && len(readers) == 0 && p.Files[f].Producer >= 0 && home != Private {
+			s.stage[int(f)*s.domains] = lastRank
+		}
+	}
+}
+
+// lastRank is the urgency of outputs on their way home.
+const lastRank = 1<<31 - 1
+
+// begin puts the system into its state at NowUs: what is fixed, present and
+// reserved, then the initial files and the tasks that need nothing.
+func (s *simulator) begin() {
+	p := s.p
+	s.takePresent()
+	s.takeFixed()
+	s.takeReserved()
+	for f := range int32(len(p.Files)) {
+		if p.Files[f].Producer < 0 {
+			s.request(f)
+		}
+	}
+	for i := range int32(len(p.Tasks)) {
+		if s.need[i] == 0 && s.fixed[i] == 0 {
+			s.enable(i)
+		}
+	}
+}
+
+// request sends a file that has come to be to every domain that waits for it.
+func (s *simulator) request(f int32) {
+	p, home, base := s.p, s.home(f), int(f)*s.domains
+	for k := base; k < base+s.domains; k++ {
+		if s.stage[k] < 0 {
+			continue
+		}
+		to := k - base - 1
+		s.meter(home, to, p.Files[f].Size)
+		if !p.Platform.WAN.Independent {
+			s.queue[s.link(home, to)].push(sending{s.stage[k], int32(k)})
+			continue
+		}
+		arrive := s.now + p.Platform.WAN.sendUs(home, to, p.Files[f].Size) + p.Platform.WAN.LatencyUs
+		s.push(arrive, arrived, int32(k))
+		s.record(f, home, to, arrive)
+	}
+}
+
+// meter bills one transfer: egress and a GET where it leaves a provider, a PUT
+// where it enters one.
+func (s *simulator) meter(from, to int, size int64) {
+	s.moved[min(s.link(from, to), 2)] += size
+	if from != Private {
+		r := &s.p.Platform.Providers[from].Rates
+		amount, err := r.Total(pricing.Usage{EgressBytes: size})
+		s.charge(&s.egress, amount, err)
+		if r.PerGet != 0 {
+			amount, err = r.Total(pricing.Usage{Gets: 1})
+			s.charge(&s.storage, amount, err)
+		}
+	}
+	if to != Private && s.p.Platform.Providers[to].Rates.PerPut != 0 {
+		amount, err := s.p.Platform.Providers[to].Rates.Total(pricing.Usage{Puts: 1})
+		s.charge(&s.storage, amount, err)
+	}
+}
+
+func (s *simulator) record(f int32, from, to int, arrive int64) {
+	if s.trace {
+		s.transfers = append(s.transfers, Transfer{f, from, to, s.now, arrive})
+	}
+}
+
+// enable makes a task ready now, or at its not-before time.
+func (s *simulator) enable(i int32) {
+	if s.d.notBefore != nil && s.now < s.d.notBefore[i] {
+		s.push(s.d.notBefore[i], released, i)
+		return
+	}
+	s.readyAt[i] = s.now
+	if t := s.d.target[i]; t != Private {
+		s.readyPub[t].add(s.rank[i])
+	} else {
+		s.readyPriv.add(s.rank[i])
+	}
+}
+
+// satisfy takes away one thing a task waits for.
+func (s *simulator) satisfy(i int32) {
+	if s.fixed[i] != 0 {
+		return
+	}
+	if s.need[i]--; s.need[i] == 0 {
+		s.enable(i)
+	}
+}
+
+func (s *simulator) happen(e *event) {
+	switch e.kind {
+	case finished:
+		s.finish(e.arg)
+	case arrived:
+		s.arrive(e.arg)
+	case released:
+		s.enable(e.arg)
+	case returned:
+		s.giveBack(e.arg)
+	}
+}
+
+func (s *simulator) finish(i int32) {
+	t := &s.task[i]
+	t.FinishUs = s.now
+	s.ends = max(s.ends, s.now)
+	s.left--
+	if at := s.site(i); at == Private {
+		s.hold(t.Node, -s.p.Tasks[i].Cores, -s.p.Tasks[i].MemBytes)
+	} else {
+		s.running[at]--
+		s.pool(i).released = append(s.pool(i).released, s.now)
+	}
+	s.publish(i)
+}
+
+// publish lets the outputs of a finished task travel and its children go on.
+func (s *simulator) publish(i int32) {
+	for _, f := range s.p.out.of(int(i)) {
+		s.request(f)
+	}
+	for _, c := range s.p.graph.Succ(int(i)) {
+		s.satisfy(c)
+	}
+}
+
+func (s *simulator) arrive(stage int32) {
+	s.ends = max(s.ends, s.now)
+	f, at := int(stage)/s.domains, int(stage)%s.domains-1
+	for _, j := range s.p.readers.of(f) {
+		if s.fixed[j] == 0 && int(s.d.target[j]) == at {
+			s.satisfy(j)
+		}
+	}
+}
+
+// startTransfers lets every free link send its most urgent file. Files of no
+// length do not occupy it.
+func (s *simulator) startTransfers() {
+	wan := &s.p.Platform.WAN
+	for _, l := range s.links {
+		q := &s.queue[l]
+		for len(q.item) > 0 && s.busy[l] <= s.now {
+			k := q.pop().stage
+			f, to := k/int32(s.domains), int(k)%s.domains-1
+			from := s.home(f)
+			took := wan.sendUs(from, to, s.p.Files[f].Size)
+			s.busy[l] = s.now + took
+			s.push(s.now+took, linkFree, l)
+			s.push(s.now+took+wan.LatencyUs, arrived, k)
+			s.record(f, from, to, s.now+took+wan.LatencyUs)
+			if took > 0 {
+				break
+			}
+		}
+	}
+}
+
+// startPrivate starts ready tasks by rank while cores are free; one that fits
+// nowhere is passed over.
+func (s *simulator) startPrivate() {
+	for r := s.readyPriv.next(0); r >= 0 && s.idle > 0; r = s.readyPriv.next(r + 1) {
+		i := s.d.order[r]
+		t := &s.p.Tasks[i]
+		for _, k := range s.bySpeed {
+			if s.cores[k] < t.Cores || s.mem[k] < t.MemBytes || s.bound(i) >= 0 && s.bound(i) != k {
+				continue
+			}
+			s.readyPriv.remove(r)
+			s.hold(int(k), t.Cores, t.MemBytes)
+			took := s.p.privateUs(int(i), s.p.Platform.Nodes[k].Speed, s.multiplier(i))
+			s.task[i].StartUs, s.task[i].Node = s.now, int(k)
+			s.billPrivate(i, took)
+			s.push(s.now+took, finished, i)
+			break
+		}
+	}
+}
+
+func (s *simulator) hold(node, cores int, mem float64) {
+	s.cores[node] -= cores
+	s.mem[node] -= mem
+	s.idle -= cores
+}
+
+func (s *simulator) billPrivate(i int32, took int64) {
+	coreUs := took * int64(s.p.Tasks[i].Cores)
+	s.coreUs += coreUs
+	if hour := s.p.Platform.CoreHour; hour != 0 {
+		rates := pricing.Rates{PerCoreHour: hour}
+		amount, err := rates.Total(pricing.Usage{PrivateCoreUs: coreUs})
+		s.task[i].Cost = amount
+		s.charge(&s.private, amount, err)
+	}
+}
+
+// startPublic starts ready tasks by rank while the provider's quota is free.
+func (s *simulator) startPublic(q int) {
+	pr, ready := &s.p.Platform.Providers[q], &s.readyPub[q]
+	for ready.count > 0 && s.running[q] < pr.Quota {
+		r := ready.next(0)
+		ready.remove(r)
+		i := s.d.order[r]
+		t := &s.task[i]
+		t.StartUs, t.HandlerUs = s.now, s.handler[i]
+		t.Cold = !s.takeContainer(s.pool(i), pr.KeepWarmUs)
+		if t.Cold {
+			s.coldStarts++
+		}
+		s.running[q]++
+		s.quotaWait += s.now - s.readyAt[i]
+		amount, err := pr.Rates.Total(pr.invocation(int(s.d.config[i]), t.HandlerUs, t.Cold))
+		t.Cost = amount
+		s.charge(&s.faas, amount, err)
+		s.push(s.now+pr.wallUs(t.HandlerUs, t.Cold), finished, i)
+	}
+}
+
+// pool is the container pool that task i draws from.
+func (s *simulator) pool(i int32) *pool {
+	target, config := s.d.target[i], s.d.config[i]
+	if k := s.fixed[i]; k != 0 {
+		target, config = int32(s.p.Fixed[k-1].Target), int32(s.p.Fixed[k-1].Config)
+	}
+	return &s.pools[s.firstPool[target]+config]
+}
+
+// takeContainer takes the most recently used idle container, if one is warm.
+func (s *simulator) takeContainer(c *pool, keepWarmUs int64) bool {
+	for c.head < len(c.released) && (keepWarmUs < 0 || c.released[c.head]+keepWarmUs < s.now) {
+		c.head++
+	}
+	if c.head == len(c.released) {
+		return false
+	}
+	c.released = c.released[:len(c.released)-1]
+	return true
+}
