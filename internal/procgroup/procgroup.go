@@ -1,0 +1,187 @@
+//go:build linux || darwin
+
+// Package procgroup runs a command together with everything it starts: a session of its own that ends as
+// a whole, with a watched amount of memory, leaving nothing behind.
+package procgroup
+
+import (
+	"context"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Command is what Run starts.
+type Command struct {
+	Path   string // of the executable
+	Args   []string
+	Dir    string
+	Env    []string
+	Output *os.File // stdout and stderr; the caller closes it
+
+	// Marker is an entry of Env that no other command has: processes that left the session are found by it.
+	Marker string
+
+	MemoryBytes int64 // limit of the resident memory of all processes together; 0: none
+	Cage        Cage  // nil: the session alone confines
+}
+
+// Cage confines a command more tightly than a session does, as a cgroup can.
+type Cage interface {
+	// Start calls fork, which starts one process with attr, so that the process is born inside.
+	Start(attr *syscall.SysProcAttr, fork func() error) error
+	// Kill ends every process inside and reports whether there was any.
+	Kill() (bool, error)
+	// Memory tells the peak in bytes (0: unknown) and whether the limit ended a process.
+	Memory() (peak int64, exceeded bool)
+}
+
+// Exit tells how a command ended.
+type Exit struct {
+	Code            int            // 128 + Signal where a signal ended it, as shells have it
+	Signal          syscall.Signal // 0: it exited
+	OutOfMemory     bool           // stopped at its memory limit
+	PeakMemoryBytes int64          // 0: unknown
+}
+
+// Run starts c and returns when it has ended and nothing of its session is left. When ctx ends first, all
+// of it is killed. An error means that it did not start.
+func Run(ctx context.Context, c Command) (Exit, error) {
+	own := ownPeak()
+	g := &group{marker: c.Marker, cage: c.Cage, limit: c.MemoryBytes}
+	if err := g.start(c); err != nil {
+		return Exit{}, err
+	}
+	forget := context.AfterFunc(ctx, g.kill)
+	unwatch := watch(g)
+	waitExited(g.pid)
+	forget()
+	unwatch()
+	status, usage := g.reap()
+	if ctx.Err() != nil || g.exceeded {
+		KillMarked(c.Marker)
+	}
+	return g.exit(status, usage, own), nil
+}
+
+// group is a running command.
+type group struct {
+	pid    int // of the session's leader
+	marker string
+	cage   Cage
+	limit  int64
+
+	mu       sync.Mutex
+	reaped   bool // the pid may belong to others
+	exceeded bool
+	peak     int64
+}
+
+// devNull is what commands read.
+var devNull = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull) })
+
+func (g *group) start(c Command) error {
+	null, err := devNull()
+	if err != nil {
+		return err
+	}
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true},
+		Files: []uintptr{null.Fd(), c.Output.Fd(), c.Output.Fd()}}
+	fork := func() (err error) {
+		g.pid, err = syscall.ForkExec(c.Path, c.Args, attr)
+		return err
+	}
+	if c.Cage != nil {
+		err = c.Cage.Start(attr.Sys, fork)
+	} else {
+		err = fork()
+	}
+	if err != nil {
+		return &os.PathError{Op: "start", Path: c.Path, Err: err}
+	}
+	return nil
+}
+
+// kill ends the session's first process group, which its leader cannot leave; reap sees to the rest.
+func (g *group) kill() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.reaped {
+		_ = syscall.Kill(-g.pid, syscall.SIGKILL)
+	}
+}
+
+// reap ends what the leader left behind. The leader is a zombie until then, so that its pid, which names
+// the group, belongs to nobody else.
+func (g *group) reap() (syscall.WaitStatus, syscall.Rusage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = syscall.Kill(-g.pid, syscall.SIGKILL)
+	if g.cage != nil {
+		_, _ = g.cage.Kill()
+	}
+	var status syscall.WaitStatus
+	var usage syscall.Rusage
+	for {
+		if _, err := syscall.Wait4(g.pid, &status, 0, &usage); err != syscall.EINTR {
+			break
+		}
+	}
+	g.reaped = true
+	return status, usage
+}
+
+func (g *group) exit(status syscall.WaitStatus, usage syscall.Rusage, own int64) Exit {
+	e := Exit{Code: status.ExitStatus(), OutOfMemory: g.exceeded, PeakMemoryBytes: g.peak}
+	if status.Signaled() {
+		e.Signal = status.Signal()
+		e.Code = 128 + int(e.Signal)
+	}
+	// A child begins with its parent's peak (it shared its memory until exec): a figure that is not above
+	// that says nothing of the child.
+	if peak := maxRSS(&usage); peak > own {
+		e.PeakMemoryBytes = max(e.PeakMemoryBytes, peak)
+	}
+	if g.cage != nil {
+		peak, exceeded := g.cage.Memory()
+		e.PeakMemoryBytes = max(e.PeakMemoryBytes, peak)
+		e.OutOfMemory = e.OutOfMemory || exceeded
+	}
+	return e
+}
+
+// ownPeak is the most memory this process ever held, in bytes.
+func ownPeak() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return maxRSS(&usage)
+}
+
+// KillMarked kills every process whose environment holds marker, as "NAME=value", and returns when none
+// is left, or after some seconds when one cannot be killed. It finds no process that cleared its
+// environment, and none of another user.
+func KillMarked(marker string) {
+	if marker == "" {
+		return
+	}
+	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
+		pids := Marked(marker)
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			reapStray(pid)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// reapStray collects a process that became our child by losing its parent, where we are init.
+func reapStray(pid int) {
+	var status syscall.WaitStatus
+	_, _ = syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+}

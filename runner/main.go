@@ -1,0 +1,93 @@
+//go:build linux || darwin
+
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spillway/spillway/internal/envelope"
+)
+
+const usage = `usage:
+  spillway-runner run FILE|-   execute the invocation (JSON) of FILE or standard input, print the manifest
+  spillway-runner work ...     use processor time and write files, as the tasks of a trace do
+  spillway-runner version
+`
+
+// Exit codes of Main.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main is the command line of spillway-runner, shared with `spillway runner`. It returns the exit code.
+func Main(args []string, opt Options) int {
+	verb := ""
+	if len(args) > 0 {
+		verb = args[0]
+	}
+	switch {
+	case verb == "run" && len(args) == 2:
+		return runFile(args[1], opt)
+	case verb == "work":
+		return work(args[1:])
+	case verb == "version" && len(args) == 1:
+		fmt.Println(version())
+		return exitOK
+	}
+	_, _ = io.WriteString(os.Stderr, usage)
+	return exitUsage
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// runFile executes one invocation. SIGINT and SIGTERM withdraw it.
+func runFile(name string, opt Options) int {
+	inv, err := readInvocation(name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "spillway-runner:", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	m := Run(ctx, inv, opt)
+	if err := json.NewEncoder(os.Stdout).Encode(m); err != nil {
+		fmt.Fprintln(os.Stderr, "spillway-runner:", err)
+		return exitFailed
+	}
+	if m.Failure != nil {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// maxInvocation bounds an invocation in bytes, as the functions' requests are bounded.
+const maxInvocation = 6 << 20
+
+func readInvocation(name string) (inv envelope.Invocation, err error) {
+	in := os.Stdin
+	if name != "-" {
+		if in, err = os.Open(name); err != nil {
+			return inv, err
+		}
+		defer func() { _ = in.Close() }()
+	}
+	d := json.NewDecoder(io.LimitReader(in, maxInvocation))
+	if err := d.Decode(&inv); err != nil {
+		return inv, fmt.Errorf("invocation: %w", err)
+	}
+	return inv, nil
+}
