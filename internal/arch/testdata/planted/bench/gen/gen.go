@@ -1,0 +1,1 @@
+package helpers // want "the name helpers says nothing"

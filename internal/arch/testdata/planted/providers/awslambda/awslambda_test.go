@@ -1,0 +1,3 @@
+package awslambda
+
+import _ "github.com/spillway/spillway/providers/sandbox"

@@ -1,0 +1,1 @@
+package somewhere // want "somewhere has no room"
