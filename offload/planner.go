@@ -1,12 +1,87 @@
 package offload
 
+import "slices"
+
 // Budget limits a planner's effort. The caller owns clocks: Stop may look at
 // one. Equal problems and budgets that never stop early give equal plans.
 type Budget struct {
 	Decodes  int         // simulations it may run; 0: the planner's default
 	Stop     func() bool // asked between simulations; nil: never
-	Parallel int         // simulations at once; 0: 1
+	Parallel int         // simulations at once, for planners that can; 0: 1
 }
 
-// Planner decides every placement of a problem.
+// Planner decides every placement of a problem, keeps what is Fixed where it
+// is, and predicts the outcome by Simulate's rules. It aims at the deadline less
+// the margin. A plan that is late is no error: Predicted says so. The error is
+// for a problem that makes no sense.
 type Planner func(Problem, Budget) (Plan, error)
+
+// Strategy describes a planner.
+type Strategy struct {
+	Name string
+	Doc  string // one line
+	Plan Planner
+}
+
+// DefaultPlanner is the name of the planner to use when none is asked for.
+const DefaultPlanner = "density"
+
+// strategies in the order of help texts. To add one, append it here.
+var strategies = []Strategy{
+	strategy("private", "every task at home, in order of upward rank", planPrivate),
+	strategy("public", "every task bought in its fastest configuration", planPublic),
+	strategy("greedy", "at home if cores are idle when the task is ready, else bought; ignores the deadline", planGreedy),
+	strategy("dato", "deadline-aware task offloading: a reconstruction from the published description; not the authors' code", planDato),
+	strategy("density", "buys what frees most private time per dollar, as little as the deadline needs; the best of all the above", planDensity),
+}
+
+// Planners lists the planners.
+func Planners() []Strategy { return slices.Clone(strategies) }
+
+// Lookup finds a planner by name.
+func Lookup(name string) (Planner, bool) {
+	k := slices.IndexFunc(strategies, func(s Strategy) bool { return s.Name == name })
+	if k < 0 {
+		return nil, false
+	}
+	return strategies[k].Plan, true
+}
+
+// strategy wraps a choice of placements into a Planner: it prepares, chooses,
+// predicts, explains and bounds.
+func strategy(name, doc string, choose func(*planning) (*decision, error)) Strategy {
+	return Strategy{name, doc, func(p Problem, b Budget) (Plan, error) {
+		g, err := newPlanning(&p, b)
+		if err != nil {
+			return Plan{}, err
+		}
+		d, err := choose(g)
+		if err != nil {
+			return Plan{}, err
+		}
+		return g.plan(name, d)
+	}}
+}
+
+// plan predicts a decision and writes down why it was taken.
+func (g *planning) plan(name string, d *decision) (Plan, error) {
+	g.sim.detail = true
+	g.sim.run(d, nil)
+	o, err := g.sim.outcome()
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Planner: name, Order: slices.Clone(d.order), Predicted: o, Placements: make([]Placement, len(g.p.Tasks))}
+	for i := range plan.Placements {
+		t := &o.Tasks[i]
+		plan.Placements[i] = Placement{
+			Target: int(d.target[i]), Config: int(d.config[i]), Node: -1,
+			StartUs: t.StartUs, FinishUs: t.FinishUs, Cold: t.Cold, Reason: g.reason(d, &o, i),
+		}
+	}
+	for _, f := range g.p.Fixed {
+		plan.Placements[f.Task].Node = f.Node
+	}
+	plan.LowerBound = lowerBound(g)
+	return plan, nil
+}

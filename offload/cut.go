@@ -1,0 +1,150 @@
+package offload
+
+import "slices"
+
+// endless is an arc that no minimum cut takes; a thousand of them still add up.
+const endless = int64(1) << 52
+
+// cut decides which tasks to buy when every choice has its price: a task at
+// home costs atHome, a bought one costs bought, and a file whose producer is
+// bought costs its egress once if any reader is at home. That function is
+// submodular, so a minimum cut of a flow network minimises it (Picard, 1976);
+// tasks on the source's side are bought. The flow is Dinic's. Amounts are
+// pico-USD.
+type cut struct {
+	tasks        int
+	source, sink int32
+	head         []int32 // node -> its last arc, or -1
+	next, to     []int32
+	room         []int64
+	level, at    []int32
+	queue        []int32
+}
+
+// newCut builds the network. egress is by file; 0 leaves a file out.
+func newCut(p *Problem, atHome, bought, egress []int64) *cut {
+	n := len(p.Tasks)
+	nodes := n + 2
+	for f := range p.Files {
+		if crosses(p, f, egress) {
+			nodes++
+		}
+	}
+	c := &cut{tasks: n, source: int32(nodes - 2), sink: int32(nodes - 1)}
+	c.head = slices.Repeat([]int32{-1}, nodes)
+	c.level, c.at = make([]int32, nodes), make([]int32, nodes)
+	for i := range int32(n) {
+		c.arc(c.source, i, atHome[i])
+		c.arc(i, c.sink, bought[i])
+	}
+	file := int32(n)
+	for f := range p.Files {
+		if !crosses(p, f, egress) {
+			continue
+		}
+		c.arc(p.Files[f].Producer, file, egress[f])
+		for _, j := range p.readers.of(f) {
+			c.arc(file, j, endless)
+		}
+		file++
+	}
+	return c
+}
+
+func crosses(p *Problem, f int, egress []int64) bool {
+	return egress[f] > 0 && p.Files[f].Producer >= 0 && len(p.readers.of(f)) > 0
+}
+
+func (c *cut) arc(a, b int32, room int64) {
+	if room <= 0 {
+		return
+	}
+	for _, e := range [2]struct {
+		from, to int32
+		room     int64
+	}{{a, b, room}, {b, a, 0}} {
+		c.to, c.room, c.next = append(c.to, e.to), append(c.room, e.room), append(c.next, c.head[e.from])
+		c.head[e.from] = int32(len(c.to) - 1)
+	}
+}
+
+// solve is the least total cost and the smallest set of bought tasks that
+// reaches it.
+func (c *cut) solve() (total int64, bought []bool) {
+	for c.layer() {
+		copy(c.at, c.head)
+		for {
+			pushed := c.push()
+			if pushed == 0 {
+				break
+			}
+			total += pushed
+		}
+	}
+	bought = make([]bool, c.tasks)
+	for i := range bought {
+		bought[i] = c.level[i] >= 0
+	}
+	return total, bought
+}
+
+// layer numbers the nodes by distance from the source in arcs with room, -1
+// where there is no way; it reports whether the sink has one.
+func (c *cut) layer() bool {
+	for v := range c.level {
+		c.level[v] = -1
+	}
+	c.level[c.source] = 0
+	c.queue = append(c.queue[:0], c.source)
+	for k := 0; k < len(c.queue); k++ {
+		v := c.queue[k]
+		for e := c.head[v]; e >= 0; e = c.next[e] {
+			if w := c.to[e]; c.room[e] > 0 && c.level[w] < 0 {
+				c.level[w] = c.level[v] + 1
+				c.queue = append(c.queue, w)
+			}
+		}
+	}
+	return c.level[c.sink] >= 0
+}
+
+// push sends flow along one shortest way and returns how much; 0 when the
+// layers are exhausted. It walks with a stack, since ways can be very long.
+func (c *cut) push() int64 {
+	way := c.queue[:0]
+	v := c.source
+	for v != c.sink {
+		if e := c.onward(v); e >= 0 {
+			way = append(way, e)
+			v = c.to[e]
+			continue
+		}
+		if len(way) == 0 {
+			return 0
+		}
+		c.level[v] = -1 // a dead end
+		back := way[len(way)-1]
+		way = way[:len(way)-1]
+		v = c.to[back^1]
+	}
+	room := c.room[way[0]]
+	for _, e := range way {
+		room = min(room, c.room[e])
+	}
+	for _, e := range way {
+		c.room[e] -= room
+		c.room[e^1] += room
+	}
+	return room
+}
+
+// onward is the next arc from v that leads one layer on, or -1.
+func (c *cut) onward(v int32) int32 {
+	for ; c.at[v] >= 0; c.at[v] = c.next[c.at[v]] {
+		e := c.at[v]
+		if c.room[e] > 0 && c.level[c.to[e]] == c.level[v]+1 {
+			return e
+		}
+	}
+	return -1
+}
