@@ -91,17 +91,21 @@ func testText(t *testing.T, s engine.Store) {
 		"invalid": {"a\xff\xfeb\xc3", "a\uFFFDb\uFFFD"},
 		"long":    {strings.Repeat("é\x00", 50_000), strings.Repeat("é\uFFFD", 50_000)},
 	} {
-		r := record(name+c.in, 1)
+		in, want := name+c.in, name+c.want
+		if name == "long" { // ids are indexed, and an entry of an index has its limits
+			in, want = name, name
+		}
+		r := record(in, 1)
 		r.Run.Reason, r.Filename = c.in, c.in
-		r.Attempts = []workflow.AttemptRecord{{ID: c.in, LogTail: c.in, Message: c.in}}
+		r.Attempts = []workflow.AttemptRecord{{ID: in, LogTail: c.in, Message: c.in}}
 		r.Tasks[0].Message = c.in
 		r.Tasks[0].Reason = json.RawMessage(c.in)
 		require.NoError(t, s.Submit(t.Context(), r, nil), name)
-		got := load(t, s, name+c.in)
-		require.Equal(t, name+c.want, got.Run.ID)
+		got := load(t, s, in)
+		require.Equal(t, want, got.Run.ID)
 		require.Equal(t, c.want, got.Run.Reason)
 		require.Equal(t, c.want, got.Filename)
-		require.Equal(t, c.want, got.Attempts[0].ID)
+		require.Equal(t, want, got.Attempts[0].ID)
 		require.Equal(t, c.want, got.Attempts[0].LogTail)
 		require.Equal(t, c.want, got.Tasks[0].Message)
 		require.Equal(t, c.want, string(got.Tasks[0].Reason))

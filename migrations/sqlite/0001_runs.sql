@@ -67,7 +67,7 @@ CREATE TABLE tasks (
     reason         TEXT,
     message        TEXT NOT NULL,
     PRIMARY KEY (run, idx)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE attempts (
     run           INTEGER NOT NULL REFERENCES runs (run),
@@ -97,7 +97,7 @@ CREATE TABLE attempts (
     estimated     INTEGER NOT NULL,
     log_tail      TEXT NOT NULL,
     PRIMARY KEY (run, id)
-);
+) WITHOUT ROWID;
 -- What holds capacity of a site, across runs.
 CREATE INDEX attempts_live ON attempts (site, node) WHERE state IN ('dispatched', 'running', 'unknown');
 

@@ -44,9 +44,9 @@ func addRun(w *writer, r *workflow.Record) (run int64, err error) {
 		return 0, err
 	}
 	fields := table.Run(&r.Run)
-	query := "INSERT INTO runs (spec, filename, " + strings.Join(table.Columns(fields), ", ") + ") VALUES (?, ?" +
-		strings.Repeat(", ?", len(fields)) + ") ON CONFLICT (id) DO NOTHING RETURNING run"
-	args := append([]any{digest, table.Text(r.Filename)}, table.Values(fields)...)
+	query := "INSERT INTO runs (spec, filename, " + strings.Join(table.Columns(fields), ", ") + ") VALUES (" +
+		list(2+len(fields), "?") + ") ON CONFLICT (id) DO NOTHING RETURNING run"
+	args := table.AppendValues([]any{digest, table.Text(r.Filename)}, fields)
 	err = w.row(query, args, &run)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("run %s: %w", r.Run.ID, engine.ErrExists)
@@ -80,16 +80,16 @@ func (s *Store) Commit(ctx context.Context, c engine.Change) (revision int64, er
 
 // advance counts the commit, unless the run is no longer as the writer read it.
 func advance(w *writer, c *engine.Change) (run int64, err error) {
-	run, err = runNumber(w, c.RunID)
-	if err != nil {
+	err = w.row(`UPDATE heads SET revision = revision + 1
+		WHERE run = (SELECT run FROM runs WHERE id = ?) AND revision = ? AND epoch = ? RETURNING run`,
+		[]any{table.Text(c.RunID), c.Revision, c.Epoch}, &run)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return run, err
+	}
+	if _, err := runNumber(w, c.RunID); err != nil {
 		return 0, err
 	}
-	n, err := w.changed("UPDATE heads SET revision = revision + 1 WHERE run = ? AND revision = ? AND epoch = ?",
-		run, c.Revision, c.Epoch)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("run %s at revision %d, epoch %d: %w", c.RunID, c.Revision, c.Epoch, engine.ErrStale)
-	}
-	return run, err
+	return 0, fmt.Errorf("run %s at revision %d, epoch %d: %w", c.RunID, c.Revision, c.Epoch, engine.ErrStale)
 }
 
 func runNumber(w *writer, id string) (run int64, err error) {
@@ -103,7 +103,7 @@ func runNumber(w *writer, id string) (run int64, err error) {
 func updateRun(w *writer, run int64, r *workflow.RunRecord) error {
 	fields := table.Run(r)[1:] // all but the id
 	query := "UPDATE runs SET " + strings.Join(table.Columns(fields), " = ?, ") + " = ? WHERE run = ?"
-	return w.exec(context.Background(), query, append(table.Values(fields), run)...)
+	return w.exec(context.Background(), query, append(table.AppendValues(nil, fields), run)...)
 }
 
 func putAll(w *writer, run int64, c *engine.Change) error {

@@ -95,7 +95,7 @@ func (s *Store) Runs(ctx context.Context, f engine.RunFilter) ([]workflow.RunRec
 	narrow("workflow = ?", f.Workflow)
 	narrow("id < ?", f.Before)
 	if states, any := table.States(f); !any {
-		where = append(where, "state IN ("+strings.TrimPrefix(strings.Repeat(", ?", len(states)), ", ")+")")
+		where = append(where, "state IN ("+list(len(states), "?")+")")
 		for _, state := range states {
 			args = append(args, state)
 		}

@@ -44,9 +44,6 @@ func (t Table[T]) OnConflict() string {
 	return " ON CONFLICT (run, " + strings.Join(columns[:t.Key], ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
-// Values are the fields of one row as the databases take them.
-func (t Table[T]) Values(row *T) []any { return Values(t.Fields(row)) }
-
 // Targets are what to scan one row into.
 func (t Table[T]) Targets(row *T) []any { return Targets(t.Fields(row)) }
 
@@ -59,13 +56,12 @@ func Columns(fields []Field) []string {
 	return names
 }
 
-// Values are the contents of fields as the databases take them.
-func Values(fields []Field) []any {
-	values := make([]any, len(fields))
-	for i, f := range fields {
-		values[i] = value(f.Ptr)
+// AppendValues adds the contents of fields as the databases take them: nil, int64, float64, bool or string.
+func AppendValues(to []any, fields []Field) []any {
+	for _, f := range fields {
+		to = append(to, value(f.Ptr))
 	}
-	return values
+	return to
 }
 
 // Targets are what to scan a row of fields into.

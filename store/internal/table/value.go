@@ -30,7 +30,6 @@ func Micros(t time.Time) any {
 	return t.UnixMicro()
 }
 
-// value gives nil, int64, float64, bool or string.
 func value(ptr any) any {
 	switch p := ptr.(type) {
 	case *int:
@@ -75,6 +74,30 @@ func target(ptr any) any {
 		return p
 	}
 	return ptr
+}
+
+// Kind is what a column holds.
+type Kind int
+
+// The kinds; each may be NULL.
+const (
+	String Kind = iota
+	Integer
+	Fraction
+	Flag
+)
+
+// KindOf is the kind of the column that holds the field at ptr.
+func KindOf(ptr any) Kind {
+	switch ptr.(type) {
+	case *int, *int64, *pricing.Money, *time.Duration, *time.Time:
+		return Integer
+	case *float64:
+		return Fraction
+	case *bool:
+		return Flag
+	}
+	return String
 }
 
 func text(ptr any) (*string, bool) {

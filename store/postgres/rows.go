@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/spillway/spillway/store/internal/table"
+)
+
+// runNumber is the number of the run whose id is the first parameter.
+const runNumber = "(SELECT run FROM runs WHERE id = $1)"
+
+// put queues the rows of one table of a run as one statement, whatever their number: each column is an
+// array, so that the statement is always the same and is prepared once a connection.
+func put[T any](b *pgx.Batch, t table.Table[T], run string, rows []T) {
+	if len(rows) == 0 {
+		return
+	}
+	if !t.Append {
+		rows = latest(t, rows)
+	}
+	columns := t.Columns()
+	cells := make([]any, 0, len(rows)*len(columns))
+	for i := range rows {
+		cells = table.AppendValues(cells, t.Fields(&rows[i]))
+	}
+	args := make([]any, 1, 1+len(columns))
+	args[0] = run
+	unnest := make([]string, len(columns))
+	for i, f := range t.Fields(new(T)) {
+		array, kind := column(f.Ptr, cells[i:], len(columns))
+		args = append(args, array)
+		unnest[i] = fmt.Sprintf("$%d::%s[]", i+2, kind)
+	}
+	b.Queue("INSERT INTO "+t.Name+" (run, "+strings.Join(columns, ", ")+") SELECT "+runNumber+", * FROM unnest("+
+		strings.Join(unnest, ", ")+")"+t.OnConflict(), args...)
+}
+
+// latest drops rows that a later row of the same key replaces: one statement cannot touch a row twice.
+func latest[T any](t table.Table[T], rows []T) []T {
+	last := make(map[string]int, len(rows))
+	keys := make([]string, len(rows))
+	for i := range rows {
+		keys[i] = fmt.Sprint(table.AppendValues(nil, t.Fields(&rows[i])[:t.Key])...)
+		last[keys[i]] = i
+	}
+	if len(last) == len(rows) {
+		return rows
+	}
+	kept := make([]T, 0, len(last))
+	for i := range rows {
+		if last[keys[i]] == i {
+			kept = append(kept, rows[i])
+		}
+	}
+	return kept
+}
+
+// column is every stride-th of the cells as an array of the type that holds the field.
+func column(field any, cells []any, stride int) (array any, kind string) {
+	switch table.KindOf(field) {
+	case table.Integer:
+		return every[int64](cells, stride), "bigint"
+	case table.Fraction:
+		return every[float64](cells, stride), "float8"
+	case table.Flag:
+		return every[bool](cells, stride), "boolean"
+	default:
+		return every[string](cells, stride), "text"
+	}
+}
+
+func every[V any](cells []any, stride int) []*V {
+	array := make([]*V, 0, len(cells)/stride+1)
+	for i := 0; i < len(cells); i += stride {
+		if v, ok := cells[i].(V); ok {
+			array = append(array, &v)
+		} else {
+			array = append(array, nil)
+		}
+	}
+	return array
+}
+
+// querier is a connection, a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func collect[T any](ctx context.Context, q querier, fields func(*T) []table.Field, query string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scan(rows, fields)
+}
+
+func scan[T any](rows pgx.Rows, fields func(*T) []table.Field) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var row T
+		if err := rows.Scan(table.Targets(fields(&row))...); err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
