@@ -1,0 +1,62 @@
+# Spillway. `make help` lists the targets.
+
+GO      ?= go
+T       ?= 60s
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.release=$(VERSION)
+
+# The packages with goroutines of their own: what the race detector can find something in.
+RACE = ./artifact/... ./engine/... ./internal/... ./privatecloud/... ./providers/... ./runner/...
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check-tools check lint test-race bench fuzz setup clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/spillway and bin/spillway-runner
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/spillway
+	CGO_ENABLED=0 $(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w' -o bin/ ./cmd/spillway-runner
+
+demo: build ## run a real workflow, at home and then with a deadline that home cannot meet
+	@./scripts/demo.sh
+
+# The examples run last and alone: what they show is measured against the cores of this machine.
+test: check-tools check test-race ## everything that CI runs
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -v /examples)
+	$(GO) test -timeout 10m ./examples/
+
+# What is missing is said in one line. CI, and whoever asks for `make setup`, gets it installed.
+check-tools:
+	@if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
+		if [ -n "$(CI)" ]; then $(MAKE) --no-print-directory setup; \
+		else echo "PostgreSQL is missing, so its tests are skipped: 'make setup', or 'apt-get install -y postgresql'" >&2; fi; fi
+
+check: ## formatting, go vet, and golangci-lint where it is installed
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w $$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null 2>&1; then golangci-lint run; \
+		else echo "golangci-lint is not installed: only gofmt and go vet were run" >&2; fi
+
+lint: ## golangci-lint, which must be installed
+	golangci-lint run
+
+test-race: ## the packages with goroutines, under the race detector
+	$(GO) test -race -short -timeout 10m $(RACE)
+
+bench: ## all Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
+
+fuzz: ## every fuzz target in turn, T=60s each
+	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \
+	while read -r dir name; do \
+		echo "== $$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(T) "$$dir" || exit 1; done
+
+setup: ## install what the tests need on this machine: modules and PostgreSQL
+	$(GO) mod download
+	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q postgresql; fi
+
+clean: ## remove what was built; runs are kept
+	rm -rf bin build
