@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/spillway/spillway/store/internal/table"
 )
@@ -22,22 +24,36 @@ func put[T any](b *pgx.Batch, t table.Table[T], run string, rows []T) {
 	if !t.Append {
 		rows = latest(t, rows)
 	}
-	columns := t.Columns()
-	cells := make([]any, 0, len(rows)*len(columns))
+	fields := t.Fields(new(T))
+	cells := make([]any, 0, len(rows)*len(fields))
 	for i := range rows {
 		cells = table.AppendValues(cells, t.Fields(&rows[i]))
 	}
-	args := make([]any, 1, 1+len(columns))
+	args := make([]any, 1, 1+len(fields))
 	args[0] = run
-	unnest := make([]string, len(columns))
-	for i, f := range t.Fields(new(T)) {
-		array, kind := column(f.Ptr, cells[i:], len(columns))
-		args = append(args, array)
-		unnest[i] = fmt.Sprintf("$%d::%s[]", i+2, kind)
+	for i, f := range fields {
+		args = append(args, column(f.Ptr, cells[i:], len(fields)))
 	}
-	b.Queue("INSERT INTO "+t.Name+" (run, "+strings.Join(columns, ", ")+") SELECT "+runNumber+", * FROM unnest("+
-		strings.Join(unnest, ", ")+")"+t.OnConflict(), args...)
+	b.Queue(insert(t, fields), args...)
 }
+
+var inserts sync.Map // queries by name of the table
+
+func insert[T any](t table.Table[T], fields []table.Field) string {
+	if query, ok := inserts.Load(t.Name); ok {
+		return query.(string)
+	}
+	arrays := make([]string, len(fields))
+	for i, f := range fields {
+		arrays[i] = fmt.Sprintf("$%d::%s[]", i+2, types[table.KindOf(f.Ptr)])
+	}
+	query := "INSERT INTO " + t.Name + " (run, " + strings.Join(t.Columns(), ", ") + ") SELECT " + runNumber +
+		", * FROM unnest(" + strings.Join(arrays, ", ") + ")" + t.OnConflict()
+	inserts.Store(t.Name, query)
+	return query
+}
+
+var types = map[table.Kind]string{table.String: "text", table.Integer: "bigint", table.Fraction: "float8", table.Flag: "boolean"}
 
 // latest drops rows that a later row of the same key replaces: one statement cannot touch a row twice.
 func latest[T any](t table.Table[T], rows []T) []T {
@@ -60,21 +76,21 @@ func latest[T any](t table.Table[T], rows []T) []T {
 }
 
 // column is every stride-th of the cells as an array of the type that holds the field.
-func column(field any, cells []any, stride int) (array any, kind string) {
+func column(field any, cells []any, stride int) any {
 	switch table.KindOf(field) {
 	case table.Integer:
-		return every[int64](cells, stride), "bigint"
+		return every[int64](cells, stride)
 	case table.Fraction:
-		return every[float64](cells, stride), "float8"
+		return every[float64](cells, stride)
 	case table.Flag:
-		return every[bool](cells, stride), "boolean"
+		return every[bool](cells, stride)
 	default:
-		return every[string](cells, stride), "text"
+		return every[string](cells, stride)
 	}
 }
 
-func every[V any](cells []any, stride int) []*V {
-	array := make([]*V, 0, len(cells)/stride+1)
+func every[V any](cells []any, stride int) pgtype.FlatArray[*V] {
+	array := make(pgtype.FlatArray[*V], 0, len(cells)/stride+1)
 	for i := 0; i < len(cells); i += stride {
 		if v, ok := cells[i].(V); ok {
 			array = append(array, &v)
