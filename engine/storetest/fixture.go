@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -85,4 +86,15 @@ func eventsOf(t testing.TB, s engine.Store, run string) []workflow.EventRecord {
 	all, err := s.Events(t.Context(), run, 0, 1_000_000)
 	require.NoError(t, err)
 	return all
+}
+
+// same compares long lists without drawing the difference, which takes minutes for thousands of rows.
+func same[T any](t testing.TB, want, got []T) {
+	t.Helper()
+	require.Equal(t, len(want), len(got))
+	for i := range want {
+		if !reflect.DeepEqual(want[i], got[i]) {
+			require.Equal(t, want[i], got[i], "row %d", i)
+		}
+	}
 }

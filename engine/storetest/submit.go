@@ -137,7 +137,7 @@ func testLarge(t *testing.T, s engine.Store) {
 	const tasks = 10_000
 	r := record("r1", tasks)
 	epoch := submit(t, s, r)
-	require.Equal(t, r.Tasks, load(t, s, "r1").Tasks)
+	same(t, r.Tasks, load(t, s, "r1").Tasks)
 	c := engine.Change{RunID: "r1", Epoch: epoch, Tasks: r.Tasks, Events: events(2, tasks)}
 	for i := range c.Tasks {
 		c.Tasks[i].State = workflow.TaskRunning
@@ -148,8 +148,8 @@ func testLarge(t *testing.T, s engine.Store) {
 	_, err := s.Commit(t.Context(), c)
 	require.NoError(t, err)
 	got := load(t, s, "r1")
-	require.Equal(t, c.Tasks, got.Tasks)
-	require.Equal(t, c.Attempts, got.Attempts)
+	same(t, c.Tasks, got.Tasks)
+	same(t, c.Attempts, got.Attempts)
 	require.Empty(t, got.Outbox)
 	require.EqualValues(t, tasks+1, got.EventSeq)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -115,7 +116,8 @@ func TestOpenTogether(t *testing.T) {
 				t.Error(err)
 			}
 			for n := range int64(commits) {
-				if _, err := s.Commit(t.Context(), engine.Change{RunID: id, Revision: n}); err != nil {
+				_, err := s.Commit(t.Context(), engine.Change{RunID: id, Revision: n})
+				if err := errors.Join(err, s.Signal(t.Context(), id, engine.Signals{Cancel: true})); err != nil {
 					t.Error(err)
 				}
 			}
