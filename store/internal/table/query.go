@@ -35,12 +35,12 @@ func States(f engine.RunFilter) (states []string, any bool) {
 }
 
 // History is the query for samples of a workflow: the newest of each task, site and memory size, no more
-// than a limit of them.
+// than a limit of them. Only keys are sorted; the rest is fetched for those that stay.
 func History(workflowParameter, limitParameter string) string {
 	return `SELECT task, site, memory_mib, command_ns, cold, output_bytes, finished_at FROM (
-		SELECT t.task, a.site, a.memory_mib, a.command_ns, a.cold, a.output_bytes, a.finished_at, r.run, a.id,
-			row_number() OVER (PARTITION BY t.task, a.site, a.memory_mib ORDER BY a.finished_at DESC, r.run DESC, a.id) AS age
+		SELECT t.task, a.run, a.id, row_number() OVER (
+			PARTITION BY t.task, a.site, a.memory_mib ORDER BY a.finished_at DESC, a.run DESC, a.id) AS age
 		FROM runs r JOIN attempts a ON a.run = r.run JOIN tasks t ON t.run = a.run AND t.idx = a.task_idx
-		WHERE r.workflow = ` + workflowParameter + ` AND a.state = 'succeeded' AND a.finished_at IS NOT NULL) AS samples
-	WHERE age <= ` + limitParameter + ` ORDER BY finished_at DESC, run DESC, id`
+		WHERE r.workflow = ` + workflowParameter + ` AND a.state = 'succeeded' AND a.finished_at IS NOT NULL) AS newest
+	JOIN attempts USING (run, id) WHERE age <= ` + limitParameter + ` ORDER BY finished_at DESC, run DESC, id`
 }
