@@ -368,3 +368,15 @@ func TestEstimatesStayWithinWhatIsKnown(t *testing.T) {
 		}
 	})
 }
+
+func TestThreeRunsAtHomeOutweighAnyElsewhere(t *testing.T) {
+	g := graph(t, pipeline)
+	m := model()
+	m.Platform.Nodes = m.Platform.Nodes[:1]
+	m.History = append(samples("near", "private", 0, 10, 10, 10), samples("near", "sandbox:local", 2048, 900, 900, 900, 900)...)
+	p, bases := problem(t, m, g)
+	near := at(t, g, "near")
+	if got := p.Tasks[near].RuntimeS; got != 10 || bases[near].Site != "private" {
+		t.Errorf("%g s, %v", got, bases[near])
+	}
+}

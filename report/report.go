@@ -255,10 +255,11 @@ func (r *Report) since(t time.Time) (time.Duration, bool) {
 // Planned is the makespan of the first plan; false before there is one.
 func (r *Report) Planned() (time.Duration, bool) { return r.since(r.Run.PlannedFinish) }
 
-// Ratio is the actual makespan over the planned one; false while one is unknown.
+// Ratio is the actual makespan over the planned one; false unless the run did
+// all that was planned.
 func (r *Report) Ratio() (float64, bool) {
 	planned, ok := r.Planned()
-	if !ok || planned <= 0 || r.Makespan == 0 {
+	if !ok || planned <= 0 || r.Run.State != workflow.RunSucceeded {
 		return 0, false
 	}
 	return float64(r.Makespan) / float64(planned), true

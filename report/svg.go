@@ -16,7 +16,7 @@ const (
 	svgRight  = 20
 	svgHead   = 58
 	laneTall  = 18
-	laneShort = 3
+	laneShort = 1
 	panelTall = 420 // lanes shrink so that a panel is not taller
 	gap       = 26
 )

@@ -15,6 +15,9 @@ import (
 	"github.com/spillway/spillway/workflow"
 )
 
+// tableWidth is what a table over many runs takes at least: it is read in a pager.
+const tableWidth = 120
+
 // Bill is a run with its line items: what tables over many runs are made of.
 type Bill struct {
 	Run   workflow.RunRecord
@@ -60,7 +63,7 @@ type tableRow struct {
 	estimated               pricing.Money
 	by                      map[string]pricing.Money // by category
 	due, met, missed        int
-	slack                   []time.Duration // of decided deadlines
+	slack                   []time.Duration // of runs that succeeded
 	lastRun                 string
 	makespan, plannedMakesp time.Duration
 }
@@ -99,8 +102,8 @@ func CostTable(q Query, bills ...Bill) (Table, error) {
 		t.columns = append(t.columns, moneyColumn(string(category)+"_usd", string(category), func(r *tableRow) pricing.Money { return r.by[string(category)] }))
 	}
 	t.columns = append(t.columns,
-		moneyColumn("estimated_usd", "upper bounds", func(r *tableRow) pricing.Money { return r.estimated }),
-		moneyColumn("sandbox_usd", "of it sandbox", func(r *tableRow) pricing.Money { return r.sandbox }))
+		moneyColumn("estimated_usd", "bounds", func(r *tableRow) pricing.Money { return r.estimated }),
+		moneyColumn("sandbox_usd", "sandbox", func(r *tableRow) pricing.Money { return r.sandbox }))
 	return t, nil
 }
 
@@ -208,7 +211,7 @@ func (r *tableRow) time(run *workflow.RunRecord) {
 	case d.Decided:
 		r.missed++
 	}
-	if run.State.Terminal() {
+	if run.State == workflow.RunSucceeded { // a run that failed early spared nothing
 		r.slack = append(r.slack, d.Slack)
 	}
 }
@@ -236,7 +239,7 @@ func (r *tableRow) slackAt(k int) (time.Duration, bool) {
 
 // Text writes the table for a terminal.
 func (t *Table) Text(w io.Writer, opts Options) error {
-	p := &page{w: bufio.NewWriter(w), width: max(opts.Width, defaultWidth), color: opts.Color, verbose: opts.Verbose}
+	p := &page{w: bufio.NewWriter(w), width: max(opts.Width, tableWidth), color: opts.Color, verbose: opts.Verbose}
 	heads := make([]string, len(t.columns))
 	for c, col := range t.columns {
 		if heads[c] = col.head; c > 0 {
@@ -312,7 +315,7 @@ func (t *Table) JSON(w io.Writer) error {
 	return writeJSON(w, list)
 }
 
-var page5 = template.Must(template.New("table").Parse(`<!doctype html>
+var tablePage = template.Must(template.New("table").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{.Name}} report</title>
 <style>body{font:15px system-ui,sans-serif;color-scheme:light dark;margin:2em}td,th{padding:.3em .8em;text-align:right;font-variant-numeric:tabular-nums}
 td:first-child,th:first-child{text-align:left}tr+tr td{border-top:1px solid #8884}</style>
@@ -328,5 +331,5 @@ func (t *Table) HTML(w io.Writer) error {
 	for c, col := range t.columns {
 		heads[c] = col.head
 	}
-	return page5.Execute(w, map[string]any{"Name": t.Name, "Heads": heads, "Rows": t.cells(&page{verbose: true})})
+	return tablePage.Execute(w, map[string]any{"Name": t.Name, "Heads": heads, "Rows": t.cells(&page{verbose: true})})
 }

@@ -303,7 +303,7 @@ func (p *page) dearest() {
 // lost says which tasks of the critical chain cost slack or won some.
 func (p *page) lost() {
 	planned, ok := p.Planned()
-	if !ok || p.Makespan == 0 || len(p.Chain) == 0 {
+	if !ok || p.Run.State != workflow.RunSucceeded || len(p.Chain) == 0 {
 		return
 	}
 	late := p.Makespan - planned
