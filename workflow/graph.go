@@ -1,5 +1,7 @@
 package workflow
 
+import "fmt"
+
 // Graph is a workflow with its parameters bound: every instance of every task, and every file between them. Indexes
 // never change their meaning; Resolve appends and retires, it does not renumber.
 type Graph struct {
@@ -8,10 +10,11 @@ type Graph struct {
 	Instances []Instance
 	Files     []File
 
-	of       [][]int32 // by task: its instances, in foreach order
-	resolved []bool    // by task: its elements are known
-	fileID   map[fileKey]int32
-	flow     []flowLabel // by instance
+	of       [][]int32        // by task: its instances, in foreach order
+	resolved []bool           // by task: its elements are known
+	initial  map[string]int32 // by path: the initial file
+	reads    [][]string       // by instance: the paths of its initial files, by input; empty where unknown
+	flow     []flow           // by instance
 }
 
 // Instance is one task, or one element of a task with foreach.
@@ -41,19 +44,24 @@ type File struct {
 // Of lists the instances of a task in the order of its foreach, without retired ones. It is not to be changed.
 func (g *Graph) Of(task int) []int32 { return g.of[task] }
 
-// View is what has happened in a run, as expressions see it.
-type View interface {
-	RunID() string
-	State(instance int) TaskState
-	// Value is the content of an output with value: json, or false while it is not known.
-	Value(instance, output int) (any, bool)
+func newGraph(spec *Spec, params map[string]any) *Graph {
+	n := len(spec.Tasks)
+	return &Graph{
+		Spec: spec, Params: params,
+		of: make([][]int32, n), resolved: make([]bool, n), initial: map[string]int32{},
+	}
 }
 
-// Command is what one attempt executes. Exactly one of Shell, Args and Work is set.
-type Command struct {
-	Shell   string            // for sh -c; expressions in it are references to Env
-	Args    []string          // a program and its arguments
-	Work    *Work             // synthetic work of a trace
-	Env     map[string]string // values
-	Secrets map[string]string // environment variable -> name of the secret, resolved where the attempt is sent
+// InputPath is where a file arrives in the working directory of an instance: an initial file at its own path, an
+// output of another task under inputs/TASK/INDEX/PATH, with index 0 for a task without foreach.
+func (g *Graph) InputPath(file int) string {
+	f := &g.Files[file]
+	if f.Producer < 0 {
+		return f.Path
+	}
+	p := &g.Instances[f.Producer]
+	if g.Spec.IsTrace() { // ids of a trace are arbitrary text, not parts of a path
+		return f.Path
+	}
+	return fmt.Sprintf("inputs/%s/%d/%s", g.Spec.Tasks[p.Task].ID, max(p.Index, 0), f.Path)
 }

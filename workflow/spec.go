@@ -102,12 +102,10 @@ type Param struct {
 	Min         *float64  `yaml:"min" doc:"least number, or least length of a string or list"`
 	Max         *float64  `yaml:"max" doc:"largest number, or largest length of a string or list"`
 	Description string    `yaml:"description" doc:"for people"`
-
-	hasDefault bool
 }
 
 // Required says whether a run must give the parameter a value.
-func (p *Param) Required() bool { return !p.hasDefault }
+func (p *Param) Required() bool { return !p.Has("default") }
 
 // Defaults are what a task has where it says nothing itself.
 type Defaults struct {
@@ -146,7 +144,11 @@ type Task struct {
 
 	Work *Work // set instead of Run and Args for a task of a trace
 
-	after []int32 // tasks that must have ended before: needs, inputs and the source of foreach
+	after   []dependency // needs, inputs and the source of foreach, each task once
+	reads   []int32      // tasks whose values its expressions read
+	dynamic bool         // its foreach reads a task's output
+	script  script       // Run, compiled
+	secrets []secretRef
 }
 
 // Need is a dependency on another task: on all its instances, or with Each on the one of the same index.
@@ -170,6 +172,8 @@ type Input struct {
 	Path Text   `yaml:"path" doc:"with params its path in the submitter's folder, else one output path of the task; all outputs without it"`
 	Each bool   `yaml:"each" doc:"instance i reads the files of instance i only"`
 	Data Label  `yaml:"data" doc:"label of a file of the submitter; internal without it"`
+
+	output int // index in the outputs of From, -1 for all of them
 }
 
 // Output is a file that a task leaves in its working directory.
@@ -186,6 +190,9 @@ type EnvVar struct {
 	Name  string
 	Value Text
 }
+
+// secretRef is an environment variable that holds a secret.
+type secretRef struct{ env, name string }
 
 // Resources are what one instance of a task holds while it runs.
 type Resources struct {

@@ -1,0 +1,481 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Expand makes the instances and files of a run from a spec and the values of Bind. Instances stand in the order of
+// the tasks, files in the order of their first appearance: all outputs, then all inputs. A foreach whose elements are
+// not known yet gets estimate.count provisional instances, which Resolve replaces. The error is an Errors.
+func Expand(spec *Spec, params map[string]any) (*Graph, error) {
+	if spec.trace != nil {
+		return spec.trace.graph(spec), nil
+	}
+	g := newGraph(spec, params)
+	counts := make([]int, len(spec.Tasks))
+	names := make([][]names, len(spec.Tasks))
+	var errs Errors
+	for t := range spec.Tasks {
+		items, err := g.elements(t)
+		if err == nil {
+			names[t], err = g.names(t, items)
+		}
+		if counts[t] = len(items); err != nil {
+			errs = append(errs, g.finding(t, err))
+		}
+	}
+	if len(errs) == 0 {
+		errs = g.admit(counts)
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	for t := range spec.Tasks {
+		g.grow(t, names[t])
+		g.resolved[t] = !spec.Tasks[t].dynamic
+	}
+	for t := range spec.Tasks {
+		g.link(t)
+	}
+	g.relabel()
+	return g, g.homeless().err()
+}
+
+// finding tells an error at a task.
+func (g *Graph) finding(task int, err error) Error {
+	var e Error
+	if errors.As(err, &e) {
+		return e
+	}
+	t := &g.Spec.Tasks[task]
+	return Error{
+		File: g.Spec.File, Line: t.pos.Line, Col: t.pos.Col, Path: "tasks." + t.ID,
+		Rule: RuleExpression, Message: fmt.Sprintf("task %s: %v", t.ID, err), Fix: "mend the task or the parameters of the run",
+	}
+}
+
+// element is one element of a foreach; an unknown one stands for what is not known yet.
+type element struct {
+	item    any
+	index   int // -1 without foreach
+	unknown bool
+}
+
+// elements are what a task's foreach gives before the run starts.
+func (g *Graph) elements(task int) ([]element, error) {
+	t := &g.Spec.Tasks[task]
+	switch {
+	case t.Foreach == nil:
+		return []element{{index: -1}}, nil
+	case t.dynamic:
+		out := make([]element, t.Estimate.Count)
+		for i := range out {
+			out[i] = element{index: i, unknown: true}
+		}
+		return out, nil
+	case t.Foreach.Expr == "":
+		return known(t.Foreach.List), nil
+	}
+	e, err := g.Spec.exprs.whole(t.Foreach.Expr)
+	if err != nil {
+		return nil, err
+	}
+	items, err := g.list(t, e, map[string]any{"params": g.Params})
+	return known(items), err
+}
+
+func known(items []any) []element {
+	out := make([]element, len(items))
+	for i, item := range items {
+		out[i] = element{item: item, index: i}
+	}
+	return out
+}
+
+// list evaluates a foreach.
+func (g *Graph) list(t *Task, e *expression, vars map[string]any) ([]any, error) {
+	value, err := e.eval(g.Spec.exprs.env, vars)
+	if err != nil {
+		return nil, err
+	}
+	items, ok := value.([]any)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("foreach must be a list, not %s", showValue(value))
+	case len(items) > t.MaxItems:
+		return nil, fmt.Errorf("foreach has %d elements; at most %d are allowed", len(items), t.MaxItems)
+	}
+	return items, nil
+}
+
+// names are the paths of one instance, which must all be known before anything of the graph changes.
+type names struct {
+	element
+	out []string // by output
+	in  []string // by input; empty where it is no initial file, or not known yet
+}
+
+func (g *Graph) names(task int, elements []element) ([]names, error) {
+	t := &g.Spec.Tasks[task]
+	all := make([]names, len(elements))
+	for i, e := range elements {
+		n := names{element: e, out: make([]string, len(t.Outputs)), in: make([]string, len(t.Inputs))}
+		var err error
+		for k := range t.Outputs {
+			if n.out[k], err = g.fileName(t.Outputs[k].Path, e); err != nil {
+				return nil, fmt.Errorf("output %d: %w", k+1, err)
+			}
+			if n.out[k] == "" {
+				n.out[k] = "output-" + strconv.Itoa(k+1)
+			}
+		}
+		for k := range t.Inputs {
+			if t.Inputs[k].From != "params" {
+				continue
+			}
+			if n.in[k], err = g.fileName(t.Inputs[k].Path, e); err != nil {
+				return nil, fmt.Errorf("input %d: %w", k+1, err)
+			}
+		}
+		if twice := firstTwice(n.out); twice != "" && !e.unknown {
+			return nil, fmt.Errorf("two outputs have the path %s", quoteShort(twice))
+		}
+		all[i] = n
+	}
+	return all, nil
+}
+
+func firstTwice(list []string) string {
+	for i, s := range list {
+		if slices.Contains(list[:i], s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// fileName evaluates a path; it is empty where it depends on an element that is not known yet.
+func (g *Graph) fileName(path Text, e element) (string, error) {
+	segments, err := g.Spec.exprs.segments(path)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range segments {
+		if s.expr != nil && s.expr.uses&rootItem != 0 && e.unknown {
+			return "", nil
+		}
+	}
+	vars := map[string]any{"params": g.Params, "item": e.item, "index": int64(e.index)}
+	name, err := g.Spec.exprs.evalText(path, fixed(vars))
+	if err != nil {
+		return "", err
+	}
+	if err := checkPath(name); err != nil {
+		return "", fmt.Errorf("%s %w", quoteShort(name), err)
+	}
+	return name, nil
+}
+
+// admit checks counts of instances, by task, against the limits and against one another.
+func (g *Graph) admit(counts []int) Errors {
+	var errs Errors
+	instances, edges := 0, 0
+	for i := range g.Spec.Tasks {
+		t := &g.Spec.Tasks[i]
+		instances += counts[i]
+		for _, d := range t.after {
+			from := &g.Spec.Tasks[d.task]
+			if !d.each {
+				edges += counts[i] * counts[d.task] * (1 + len(from.Outputs))
+				continue
+			}
+			if edges += counts[i]; counts[i] != counts[d.task] {
+				errs = append(errs, g.finding(i, fmt.Errorf("%s has %d elements and %s has %d; with each: true they must be as many", t.ID, counts[i], from.ID, counts[d.task])))
+			}
+		}
+		if instances > MaxInstances || edges > MaxEdges {
+			return append(errs, g.finding(i, fmt.Errorf("the workflow grows to more than %d instances or %d dependencies; use each: true, or a task between two large ones", MaxInstances, MaxEdges)))
+		}
+	}
+	return errs
+}
+
+// grow gives a task its instances and their files: it renews those that are there, appends what is missing and
+// retires what is too many.
+func (g *Graph) grow(task int, all []names) {
+	t := &g.Spec.Tasks[task]
+	had := g.of[task]
+	g.of[task] = make([]int32, len(all))
+	for k, n := range all {
+		i := int32(len(g.Instances))
+		if k < len(had) {
+			i = had[k]
+		} else {
+			g.Instances = append(g.Instances, Instance{ID: instanceID(t.ID, n.index), Task: task, Index: n.index})
+			g.reads = append(g.reads, nil)
+		}
+		g.of[task][k] = i
+		g.reads[i] = n.in
+		inst := &g.Instances[i]
+		inst.Item, inst.Provisional = n.item, n.unknown
+		g.outputs(i, n.out)
+	}
+	for _, i := range had[min(len(all), len(had)):] {
+		g.retire(i)
+	}
+}
+
+func instanceID(task string, index int) string {
+	if index < 0 {
+		return task
+	}
+	return task + "[" + strconv.Itoa(index) + "]"
+}
+
+// outputs names the files that an instance makes.
+func (g *Graph) outputs(i int32, paths []string) {
+	inst := &g.Instances[i]
+	t := &g.Spec.Tasks[inst.Task]
+	for k, path := range paths {
+		if k == len(inst.Out) {
+			inst.Out = append(inst.Out, int32(len(g.Files)))
+			g.Files = append(g.Files, File{Producer: i, Output: k, Size: t.outputSize(k)})
+		}
+		f := &g.Files[inst.Out[k]]
+		f.Path, f.Name = path, inst.ID+"/"+path
+	}
+}
+
+// outputSize splits estimate.output evenly over the output files; small values do not count, unless they are all.
+func (t *Task) outputSize(k int) int64 {
+	plain := 0
+	for _, o := range t.Outputs {
+		if o.Value == "" {
+			plain++
+		}
+	}
+	switch {
+	case plain == 0:
+		return t.Estimate.Output / int64(len(t.Outputs))
+	case t.Outputs[k].Value != "":
+		return 0
+	}
+	return t.Estimate.Output / int64(plain)
+}
+
+func (g *Graph) retire(i int32) {
+	inst := &g.Instances[i]
+	inst.Retired, inst.Provisional = true, false
+	inst.Parents = nil
+	for _, f := range inst.Out {
+		g.Files[f].Retired, g.Files[f].Readers = true, nil
+	}
+	inst.Out, g.reads[i] = nil, nil
+}
+
+// link makes the dependencies of a task's instances, and what they read, anew.
+func (g *Graph) link(task int) {
+	t := &g.Spec.Tasks[task]
+	all := g.sharedParents(t)
+	for k, i := range g.of[task] {
+		inst := &g.Instances[i]
+		inst.Parents = all
+		for _, d := range t.after {
+			if d.each {
+				inst.Parents = append(slices.Clip(inst.Parents), g.of[d.task][k])
+			}
+		}
+		if len(inst.Parents) > len(all) {
+			slices.Sort(inst.Parents)
+		}
+		inst.In = g.inputs(t, k, i)
+		for _, f := range inst.In {
+			g.Files[f].Readers = append(g.Files[f].Readers, i)
+		}
+	}
+}
+
+// sharedParents are the instances that all instances of a task wait for.
+func (g *Graph) sharedParents(t *Task) []int32 {
+	var all []int32
+	for _, d := range t.after {
+		if !d.each {
+			all = append(all, g.of[d.task]...)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// unlink takes the instances of some tasks off the files they read.
+func (g *Graph) unlink(tasks map[int]bool) {
+	touched := map[int32]bool{}
+	for i := range g.Instances {
+		inst := &g.Instances[i]
+		if !tasks[inst.Task] {
+			continue
+		}
+		for _, f := range inst.In {
+			touched[f] = true
+		}
+		inst.In = nil
+	}
+	for f := range touched {
+		file := &g.Files[f]
+		file.Readers = slices.DeleteFunc(file.Readers, func(i int32) bool { return tasks[g.Instances[i].Task] })
+		if file.Producer < 0 {
+			file.Retired = len(file.Readers) == 0
+		}
+	}
+}
+
+// inputs lists the files that instance i, the k-th of its task, reads.
+func (g *Graph) inputs(t *Task, k int, i int32) []int32 {
+	var in []int32
+	for n := range t.Inputs {
+		input := &t.Inputs[n]
+		if input.From == "params" {
+			if path := g.reads[i][n]; path != "" {
+				in = append(in, g.initialFile(path, input.Data))
+			}
+			continue
+		}
+		from := g.of[g.Spec.byID[input.From]]
+		if input.Each {
+			from = from[k : k+1]
+		}
+		for _, p := range from {
+			if out := g.Instances[p].Out; input.output < 0 {
+				in = append(in, out...)
+			} else {
+				in = append(in, out[input.output])
+			}
+		}
+	}
+	if len(t.Inputs) > 1 {
+		in = unique(in)
+	}
+	return in
+}
+
+// initialFile finds or adds a file of the submitter. Of several labels the highest counts.
+func (g *Graph) initialFile(path string, label Label) int32 {
+	f, known := g.initial[path]
+	if !known {
+		f = int32(len(g.Files))
+		g.initial[path] = f
+		g.Files = append(g.Files, File{Name: path, Path: path, Producer: -1, Output: -1})
+	}
+	file := &g.Files[f]
+	file.Label, file.Retired = max(file.Label, label.orInternalIfUnset(file.Label)), false
+	return f
+}
+
+// Dynamic says whether a task's elements come from the output of another task.
+func (g *Graph) Dynamic(task int) bool { return g.Spec.Tasks[task].dynamic }
+
+// Unresolved lists the tasks whose elements are not known yet.
+func (g *Graph) Unresolved() []int {
+	var out []int
+	for t, ok := range g.resolved {
+		if !ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Resolve replaces the provisional instances of a task by one instance an element. Indexes of instances and files
+// keep their meaning: more elements than estimated are appended, missing ones retired. Tasks that stand element-wise
+// behind the task and are not known either grow or shrink with it. After an error the graph is as before.
+func (g *Graph) Resolve(task int, items []any) error {
+	t := &g.Spec.Tasks[task]
+	switch {
+	case g.resolved[task]:
+		return fmt.Errorf("the elements of %s are known already", t.ID)
+	case len(items) > t.MaxItems:
+		return fmt.Errorf("foreach of %s has %d elements; at most %d are allowed", t.ID, len(items), t.MaxItems)
+	}
+	changed := map[int][]names{}
+	var err error
+	if changed[task], err = g.names(task, known(items)); err != nil {
+		return g.finding(task, err)
+	}
+	if err := g.follow(task, len(items), changed); err != nil {
+		return err
+	}
+	counts := make([]int, len(g.of))
+	for u := range g.of {
+		counts[u] = len(g.of[u])
+		if all, ok := changed[u]; ok {
+			counts[u] = len(all)
+		}
+	}
+	if err := g.admit(counts).err(); err != nil {
+		return err
+	}
+	for u := range g.of {
+		if all, ok := changed[u]; ok {
+			g.grow(u, all)
+		}
+	}
+	g.resolved[task] = true
+	stale := map[int]bool{}
+	for u := range g.Spec.Tasks {
+		if _, ok := changed[u]; ok || g.readsFrom(u, changed) {
+			stale[u] = true
+		}
+	}
+	g.unlink(stale)
+	for u := range g.Spec.Tasks {
+		if stale[u] {
+			g.link(u)
+		}
+	}
+	g.relabel()
+	return g.homeless().err()
+}
+
+// follow adds the unknown tasks that stand element-wise behind a task, with as many provisional instances.
+func (g *Graph) follow(task, count int, changed map[int][]names) error {
+	for u := range g.Spec.Tasks {
+		each := func(d dependency) bool { return int(d.task) == task && d.each }
+		if _, done := changed[u]; done || g.resolved[u] || !slices.ContainsFunc(g.Spec.Tasks[u].after, each) {
+			continue
+		}
+		unknown := make([]element, count)
+		for i := range unknown {
+			unknown[i] = element{index: i, unknown: true}
+		}
+		all, err := g.names(u, unknown)
+		if err != nil {
+			return g.finding(u, err)
+		}
+		changed[u] = all
+		if err := g.follow(u, count, changed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Graph) readsFrom(task int, changed map[int][]names) bool {
+	return slices.ContainsFunc(g.Spec.Tasks[task].after, func(d dependency) bool {
+		_, ok := changed[int(d.task)]
+		return ok
+	})
+}
+
+// String draws the graph in a line an instance, for tests and debugging.
+func (g *Graph) String() string {
+	var b strings.Builder
+	for i := range g.Instances {
+		inst := &g.Instances[i]
+		fmt.Fprintf(&b, "%s after %v in %v out %v\n", inst.ID, inst.Parents, inst.In, inst.Out)
+	}
+	return b.String()
+}
