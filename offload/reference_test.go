@@ -123,6 +123,12 @@ func startReference(t testing.TB) *reference {
 
 func (r *reference) ask(t testing.TB, q doc) answer {
 	t.Helper()
+	a, _ := r.askRaw(t, q)
+	return a
+}
+
+func (r *reference) askRaw(t testing.TB, q doc) (a answer, line []byte) {
+	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.in.Encode(q); err != nil {
@@ -132,14 +138,13 @@ func (r *reference) ask(t testing.TB, q doc) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a answer
 	if err := json.Unmarshal(line, &a); err != nil {
 		t.Fatalf("%v in %.200s", err, line)
 	}
 	if a.Error != "" {
 		t.Fatalf("reference evaluator: %s", a.Error)
 	}
-	return a
+	return a, line
 }
 
 func us(s *float64) int64 {
