@@ -1,0 +1,186 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spillway/spillway/bench/noise"
+	"github.com/spillway/spillway/offload"
+	"github.com/spillway/spillway/pricing"
+)
+
+// decodes is each effort as a number of simulations; 0 leaves it to the
+// planner. It is no time, so that equal seeds give equal plans everywhere.
+var decodes = map[string]int{"low": 20, "default": 0, "max": 2000}
+
+type planFlags struct {
+	problemFlags
+	planner string
+	seed    int64
+	sigma   float64
+	effort  *choice
+	all     bool
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan INSTANCE",
+		Short: "Say where each task would run, when, at what cost, and why",
+		Long: "Plans a Spillway YAML or a WfFormat trace without running it. Exit code 0 also\n" +
+			"when the plan is late; 8 when a bound proves that no plan meets the deadline.\n\n" +
+			"Planners:\n" + plannerList(),
+		Example: "  spillway plan montage.json --platform aws.json --deadline 10m\n" +
+			"  spillway plan nightly.yaml --deadline 60% -o json",
+		Args: exactly("INSTANCE"),
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.planner, "planner", offload.DefaultPlanner, "planner")
+	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of the planner's random numbers")
+	cmd.Flags().Float64Var(&f.sigma, "noise", 0, "expected spread of run times: standard deviation of their logarithm")
+	cmd.Flags().BoolVar(&f.all, "all", false, "list all tasks in the table")
+	f.effort = choiceFlag(cmd, "effort", "", "how long to search", "default", "low", "max")
+	output := outputFlag(cmd, "table", "json", "svg")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		p, err := a.plan(args[0], &f)
+		if err != nil {
+			return err
+		}
+		switch output.value {
+		case "json":
+			err = a.printJSON(p.doc())
+		case "svg":
+			err = drawPlan(a.out, p.problem, &p.plan)
+		default:
+			err = a.printPlan(p, f.all)
+		}
+		if err == nil && p.plan.LowerBound.Infeasible {
+			err = &exitError{exitInfeasible, fmt.Errorf("no plan can meet the deadline: %s", infeasible(p.plan.LowerBound.Why))}
+		}
+		return err
+	}
+	return cmd
+}
+
+func plannerList() string {
+	var b strings.Builder
+	for _, s := range offload.Planners() {
+		fmt.Fprintf(&b, "  %-8s %s\n", s.Name, s.Doc)
+	}
+	return b.String()
+}
+
+// infeasible says a bound's reason in words.
+func infeasible(why string) string {
+	switch why {
+	case "window":
+		return "its longest chain of tasks takes longer, even at the fastest sites and with nothing in the way"
+	case "capacity":
+		return "what must run at the private site is more than its cores can do"
+	}
+	return why
+}
+
+// planned is a plan with what it was made from and for.
+type planned struct {
+	*instance
+	plan    offload.Plan
+	onTime  *float64 // probability, when a spread is expected
+	took    time.Duration
+	private int64 // makespan of the all-private plan in microseconds; offload.Never
+}
+
+// doc is the plan in its machine-readable form.
+func (p *planned) doc() offload.PlanDoc {
+	doc := offload.NewPlanDoc(p.problem, &p.plan)
+	ms := float64(p.took.Microseconds()) / 1000
+	doc.PlanningMs, doc.POnTime = &ms, p.onTime
+	return doc
+}
+
+func (a *app) plan(path string, f *planFlags) (*planned, error) {
+	planner, ok := offload.Lookup(f.planner)
+	if !ok {
+		return nil, usageErrorf("unknown planner %q; the planners are\n%s", f.planner, strings.TrimRight(plannerList(), "\n"))
+	}
+	if !(f.sigma >= 0 && f.sigma <= 2) {
+		return nil, usageErrorf("--noise %g: want 0 to 2", f.sigma)
+	}
+	if !(f.scale > 0) {
+		return nil, usageErrorf("--time-scale %g: want more than 0", f.scale)
+	}
+	in, err := a.instance(path, &f.problemFlags)
+	if err != nil {
+		return nil, err
+	}
+	in.problem.Seed = f.seed
+	p := &planned{instance: in}
+	budget := offload.Budget{Decodes: decodes[f.effort.value]}
+	began := time.Now()
+	if f.sigma > 0 && in.problem.DeadlineUs > 0 {
+		err = p.planForSpread(planner, budget, f.sigma)
+	} else {
+		p.plan, err = planner(*in.problem, budget)
+	}
+	p.took = time.Since(began)
+	return p, err
+}
+
+// Planning for an expected spread tries margins, keeps the cheapest plan that
+// is on time in enough sampled executions, and the safest when none is. The
+// final probability is measured on executions that did not choose the plan.
+var spreadMargins = []float64{0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4}
+
+const enoughOnTime = 0.95
+
+func (p *planned) planForSpread(planner offload.Planner, budget offload.Budget, sigma float64) error {
+	draws := min(200, max(20, 200_000/max(1, len(p.problem.Tasks))))
+	sample := func(seed int64) [][]float64 {
+		out := make([][]float64, draws)
+		for k := range out {
+			out[k] = noise.Multipliers(len(p.problem.Tasks), sigma, seed+int64(k))
+		}
+		return out
+	}
+	chooses := sample(p.problem.Seed)
+	best := -1.0
+	var cost pricing.Money
+	for _, m := range spreadMargins {
+		p.problem.MarginUs = int64(m * float64(p.problem.DeadlineUs))
+		plan, err := planner(*p.problem, budget)
+		if err != nil {
+			return err
+		}
+		share, err := p.onTimeShare(&plan, chooses)
+		if err != nil {
+			return err
+		}
+		share = min(share, enoughOnTime)
+		if share > best || share == best && plan.Predicted.Cost < cost {
+			best, cost, p.plan = share, plan.Predicted.Cost, plan
+		}
+	}
+	share, err := p.onTimeShare(&p.plan, sample(p.problem.Seed+1_000_000))
+	p.onTime = &share
+	return err
+}
+
+// onTimeShare is the part of the executions that meets the deadline.
+func (p *planned) onTimeShare(plan *offload.Plan, executions [][]float64) (float64, error) {
+	met := 0
+	for _, multipliers := range executions {
+		o, err := offload.Simulate(p.problem, plan, offload.SimOptions{Multipliers: multipliers})
+		if err != nil {
+			return 0, err
+		}
+		if o.DeadlineMet {
+			met++
+		}
+	}
+	return float64(met) / float64(len(executions)), nil
+}

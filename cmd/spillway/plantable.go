@@ -1,0 +1,150 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spillway/spillway/offload"
+	"github.com/spillway/spillway/pricing"
+)
+
+// fewTasks is how many tasks a table lists unless all are asked for.
+const fewTasks = 40
+
+// printPlan is a plan for people.
+func (a *app) printPlan(p *planned, all bool) error {
+	o := &p.plan.Predicted
+	fmt.Fprintf(a.out, "%s: %s on %s, planned by %s\n\n", p.graph.Spec.Name,
+		count(len(p.problem.Tasks), "task"), cmp.Or(p.problem.Platform.Name, "the platform"), p.plan.Planner)
+	private, err := p.privateAlone()
+	if err != nil {
+		return err
+	}
+	fact := func(name, format string, args ...any) {
+		fmt.Fprintf(a.out, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	if d := p.problem.DeadlineUs; d > 0 {
+		fact("deadline", "%s  %s", span(d), a.verdict(o, d))
+	}
+	fact("makespan", "%s  (all private: %s)", span(o.MakespanUs), private)
+	fact("cost", "%s  (functions %s, egress %s, private %s)", dollars(o.Cost), dollars(o.FaaS), dollars(o.Egress), dollars(o.Private))
+	if !p.plan.LowerBound.Infeasible && p.problem.DeadlineUs > 0 {
+		fact("bound", "%s  no plan in time costs less", dollars(p.plan.LowerBound.Cost))
+	}
+	if p.onTime != nil {
+		fact("on time", "%.0f %% of sampled executions", 100**p.onTime)
+	}
+	fact("offloaded", "%d of %s, %s", o.Offloaded, count(len(p.problem.Tasks), "task"), count(o.ColdStarts, "cold start"))
+	fmt.Fprintln(a.out)
+	return a.printPlacements(p, all)
+}
+
+// privateAlone says what the all-private plan would take.
+func (p *planned) privateAlone() (string, error) {
+	if len(p.problem.Platform.Nodes) == 0 {
+		return "impossible", nil
+	}
+	private, _ := offload.Lookup("private")
+	plan, err := private(*p.problem, offload.Budget{})
+	if err != nil {
+		return "", err
+	}
+	if plan.Predicted.MakespanUs == offload.Never || len(plan.Predicted.Violations) > 0 {
+		return "impossible", nil
+	}
+	return span(plan.Predicted.MakespanUs), nil
+}
+
+// verdict says whether an outcome is in time, and by how much.
+func (a *app) verdict(o *offload.Outcome, deadlineUs int64) string {
+	switch slack := deadlineUs - o.MakespanUs; {
+	case o.DeadlineMet:
+		return a.paint(green, "met") + ", " + span(slack) + " to spare"
+	case o.MakespanUs == offload.Never:
+		return a.paint(red, "missed") + ", some task can never run"
+	case slack >= 0:
+		return a.paint(red, "missed") + ", the plan breaks a limit: " + violation(o.Violations[0])
+	default:
+		return a.paint(red, "missed") + " by " + span(-slack)
+	}
+}
+
+func violation(v offload.Violation) string {
+	text := v.Kind + " of " + v.Task
+	if v.Detail != "" {
+		text += " (" + v.Detail + ")"
+	}
+	return text
+}
+
+// printPlacements lists the tasks in the order of their start.
+func (a *app) printPlacements(p *planned, all bool) error {
+	rows := make([]int, len(p.plan.Placements))
+	for i := range rows {
+		rows[i] = i
+	}
+	slices.SortStableFunc(rows, func(x, y int) int {
+		return cmp.Compare(p.plan.Placements[x].StartUs, p.plan.Placements[y].StartUs)
+	})
+	hidden := 0
+	if len(rows) > fewTasks && !all {
+		hidden = len(rows) - fewTasks
+		rows = rows[:fewTasks]
+	}
+	t := table{columns: []column{
+		{head: "TASK"}, {head: "SITE", width: 16}, {head: "MIB", right: true}, {head: "START", right: true},
+		{head: "FINISH", right: true}, {head: "COST", right: true},
+	}}
+	for _, i := range rows {
+		pl := &p.plan.Placements[i]
+		mem, cost := "", "-"
+		if pl.Target != offload.Private {
+			mem = strconv.Itoa(p.problem.Platform.Providers[pl.Target].Configs[pl.Config].MemMiB)
+			cost = dollars(p.plan.Predicted.Tasks[i].Cost)
+		}
+		t.add(p.problem.Tasks[i].ID, p.problem.Platform.SiteName(pl.Target), mem, span(pl.StartUs), span(pl.FinishUs), cost)
+	}
+	if err := t.print(a.out); err != nil || hidden == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "... and %s: --all lists them, -o json has the reasons too\n", count(hidden, "more task"))
+	return err
+}
+
+// span is a time in microseconds for people: milliseconds below a minute, then
+// seconds, then minutes.
+func span(us int64) string {
+	if us == offload.Never {
+		return "never"
+	}
+	return duration(time.Duration(us) * time.Microsecond)
+}
+
+func duration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + duration(-d)
+	case d.Round(time.Millisecond) < time.Minute:
+		return fmt.Sprintf("%.3fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%04.1fs", d/time.Minute, (d % time.Minute).Truncate(100*time.Millisecond).Seconds())
+	}
+	d = d.Round(time.Second)
+	return fmt.Sprintf("%dh%02dm%02ds", d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
+}
+
+// dollars is an amount for people, to a ten-thousandth of a cent.
+func dollars(m pricing.Money) string {
+	if m == 0 {
+		return "$0"
+	}
+	if m > 0 && m < pricing.USD/1_000_000 {
+		return "<$0.000001"
+	}
+	return fmt.Sprintf("$%.6f", m.USD())
+}
