@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/spillway/spillway/estimate"
 	"github.com/spillway/spillway/workflow"
 )
 
@@ -79,12 +80,4 @@ type RunFilter struct {
 }
 
 // Sample is what one successful attempt took.
-type Sample struct {
-	Task       string // id in the definition
-	Site       string
-	MemoryMiB  int
-	Command    time.Duration // of the command alone, without staging
-	Cold       bool
-	OutputSize int64
-	At         time.Time
-}
+type Sample = estimate.Sample

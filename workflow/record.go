@@ -36,8 +36,9 @@ type RunRecord struct {
 	PrivateFinish time.Time     // finish of the all-private plan when the run was planned first
 	LowerBound    pricing.Money // of cost, by the first plan
 
-	DeadlinePassed  bool // it was reported that the deadline passed with work still open
-	BudgetRefused   bool // a task failed because the budget did not allow it
+	DeadlinePassed  bool   // it was reported that the deadline passed with work still open
+	BudgetRefused   bool   // a task failed because the budget did not allow it
+	Resolved        string // ids of the tasks whose foreach was resolved, in that order, parted by spaces
 	CancelRequested bool
 	Revision        int64 // counts commits; a commit names the one it read
 	Epoch           int64 // counts leases; fences an owner that lost its lease

@@ -31,7 +31,8 @@ CREATE TABLE runs (
     private_finish  bigint,
     lower_bound     bigint NOT NULL,
     deadline_passed boolean NOT NULL,
-    budget_refused  boolean NOT NULL
+    budget_refused  boolean NOT NULL,
+    resolved        text NOT NULL -- ids of tasks whose foreach was resolved, in that order
 );
 CREATE INDEX runs_of_workflow ON runs (workflow, id);
 CREATE INDEX runs_of_project ON runs (project, id);

@@ -31,7 +31,8 @@ CREATE TABLE runs (
     private_finish  INTEGER,
     lower_bound     INTEGER NOT NULL,
     deadline_passed INTEGER NOT NULL,
-    budget_refused  INTEGER NOT NULL
+    budget_refused  INTEGER NOT NULL,
+    resolved        TEXT NOT NULL -- ids of tasks whose foreach was resolved, in that order
 );
 CREATE INDEX runs_of_workflow ON runs (workflow, id);
 CREATE INDEX runs_of_project ON runs (project, id);

@@ -30,6 +30,7 @@ func Run(r *workflow.RunRecord) []Field {
 		{"lower_bound", &r.LowerBound},
 		{"deadline_passed", &r.DeadlinePassed},
 		{"budget_refused", &r.BudgetRefused},
+		{"resolved", &r.Resolved},
 	}
 }
 
