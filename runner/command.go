@@ -59,7 +59,7 @@ func (a *attempt) command(ctx context.Context) {
 	marker := "SPILLWAY_ATTEMPT=" + a.inv.Attempt
 	exit, err := confine(ctx, procgroup.Command{Path: path, Args: args, Dir: a.opt.WorkDir, Env: env,
 		Output: out.w, Marker: marker, MemoryBytes: a.inv.MemoryBytes})
-	a.m.LogTail = out.finish(func() { procgroup.KillMarked(marker) })
+	a.m.LogTail = out.finish(func() { procgroup.End(marker, a.opt.WorkDir) })
 	if err != nil {
 		a.unstartable(err)
 		return

@@ -138,22 +138,26 @@ func (a *attempt) makeWorkDir() (err error) {
 	return err
 }
 
-// removeWorkDir removes the directory, of which most are empty, and which a command may have made
-// unreadable.
 func (a *attempt) removeWorkDir() {
 	if a.root != nil {
 		_ = a.root.Close()
 	}
-	if os.Remove(a.opt.WorkDir) == nil || os.RemoveAll(a.opt.WorkDir) == nil {
-		return
+	_ = RemoveDir(a.opt.WorkDir) // what cannot be removed is another user's
+}
+
+// RemoveDir removes working directories, of which most are empty, and which a command may have made
+// unreadable.
+func RemoveDir(dir string) error {
+	if os.Remove(dir) == nil || os.RemoveAll(dir) == nil {
+		return nil
 	}
-	_ = filepath.WalkDir(a.opt.WorkDir, func(name string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if d != nil && d.IsDir() {
 			return os.Chmod(name, 0o700)
 		}
 		return err
 	})
-	_ = os.RemoveAll(a.opt.WorkDir)
+	return os.RemoveAll(dir)
 }
 
 // publish stores the manifest. It does so even when ctx has ended, as what happened has happened.

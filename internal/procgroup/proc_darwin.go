@@ -33,4 +33,4 @@ func watch(*group) (unwatch func()) { return func() {} }
 func (g *group) limited() bool { return false }
 
 // Marked finds nothing.
-func Marked(string) []int { return nil }
+func Marked(string, string) []int { return nil }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ func maxRSS(u *syscall.Rusage) int64 { return u.Maxrss << 10 }
 type Process struct {
 	PID, Parent, Group, Session int
 	Zombie                      bool
+	Terminal                    bool // a person may sit before it
 	ResidentBytes               int64
 	Started                     uint64 // clock ticks since boot: with PID, it names a process for good
 }
@@ -68,6 +70,7 @@ func Lookup(pid string) (p Process, ok bool) {
 	p.Parent, _ = strconv.Atoi(string(f[1]))
 	p.Group, _ = strconv.Atoi(string(f[2]))
 	p.Session, _ = strconv.Atoi(string(f[3]))
+	p.Terminal = string(f[4]) != "0"
 	p.Started, _ = strconv.ParseUint(string(f[19]), 10, 64)
 	pages, _ := strconv.ParseInt(string(f[21]), 10, 64)
 	p.ResidentBytes = pages * int64(os.Getpagesize())
@@ -104,21 +107,31 @@ func HasEntry(environ []byte, entry string) bool {
 	return false
 }
 
-// Marked lists the living processes whose environment holds the entry, and those of their sessions.
-func Marked(entry string) []int {
+// Marked lists the living processes whose environment holds the entry "NAME=value" or who work below dir
+// (empty: anywhere) without a terminal, and those of the sessions that such processes lead.
+func Marked(entry, dir string) []int {
 	all := Processes()
 	var pids []int
+	marked := make([]bool, len(all))
 	sessions := map[int]bool{}
-	for _, p := range all {
-		if !p.Zombie && HasEntry(Environ(p.PID), entry) {
-			pids = append(pids, p.PID)
-			sessions[p.Session] = sessions[p.Session] || p.PID == p.Session
-		}
+	for i, p := range all {
+		marked[i] = !p.Zombie && (HasEntry(Environ(p.PID), entry) || !p.Terminal && worksBelow(p.PID, dir))
+		sessions[p.Session] = sessions[p.Session] || marked[i] && p.PID == p.Session
 	}
-	for _, p := range all {
-		if !p.Zombie && sessions[p.Session] && !HasEntry(Environ(p.PID), entry) {
+	for i, p := range all {
+		if marked[i] || !p.Zombie && sessions[p.Session] {
 			pids = append(pids, p.PID)
 		}
 	}
 	return pids
+}
+
+// worksBelow tells whether a process has its working directory in dir, which may be gone.
+func worksBelow(pid int, dir string) bool {
+	if dir == "" {
+		return false
+	}
+	at, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(at, " (deleted)"), dir)
+	return err == nil && ok && (rest == "" || rest[0] == '/')
 }

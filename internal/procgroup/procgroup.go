@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 	unwatch()
 	status, usage := g.reap()
 	if ctx.Err() != nil || g.exceeded {
-		KillMarked(c.Marker)
+		End(c.Marker, c.Dir)
 	}
 	return g.exit(status, usage, own), nil
 }
@@ -160,24 +160,27 @@ func ownPeak() int64 {
 	return maxRSS(&usage)
 }
 
-// KillMarked kills every process whose environment holds marker, as "NAME=value", and returns when none
-// is left, or after some seconds when one cannot be killed. It finds no process that cleared its
-// environment, and none of another user.
-func KillMarked(marker string) {
+// End kills every process that marker, as "NAME=value", or dir gives away, as Marked has it. It returns
+// how many it ended once none is left, and after some seconds those that cannot be killed. It finds no
+// process that cleared its environment and went elsewhere, and none of another user.
+func End(marker, dir string) (ended int, left []int) {
 	if marker == "" {
-		return
+		return 0, nil
 	}
+	killed := map[int]bool{}
 	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
-		pids := Marked(marker)
-		if len(pids) == 0 {
-			return
+		if left = Marked(marker, dir); len(left) == 0 {
+			return len(killed), nil
 		}
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+		for _, pid := range left {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed[pid] = true
+			}
 			reapStray(pid)
 		}
 		time.Sleep(pause)
 	}
+	return len(killed), left
 }
 
 // reapStray collects a process that became our child by losing its parent, where we are init.

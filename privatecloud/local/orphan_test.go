@@ -1,0 +1,7 @@
+//go:build linux
+
+package local
+
+const helperDir = "SPILLWAY_TEST_DIR"
+
+func engineThatDies(string) int { return 0 }
