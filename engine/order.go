@@ -8,7 +8,6 @@ import (
 
 	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/pricing"
-	"github.com/spillway/spillway/workflow"
 )
 
 // order gathers what a site needs to execute an attempt. It is made after the commit, anew for each
@@ -54,15 +53,6 @@ func (s *State) move(c Transfer) Move {
 func (s *State) dirty() bool {
 	p := &s.pending
 	return p.run || len(p.tasks)+len(p.attempts)+len(p.files)+len(p.transfers)+len(p.items)+len(p.events)+len(p.outbox)+len(p.done) > 0
-}
-
-// Counts are a run's tasks by state, for progress and tests.
-func (s *State) Counts() map[workflow.TaskState]int {
-	c := map[workflow.TaskState]int{}
-	for i := range s.tasks {
-		c[s.tasks[i].rec.State]++
-	}
-	return c
 }
 
 // micros is an instant on the run's own axis, which begins with its start.

@@ -13,6 +13,7 @@ import (
 func (s *State) applyPlan(p Plan) []Command {
 	first := !s.planned
 	s.planned, s.replanWhy, s.lastPlan = true, "", s.now
+	s.expected, s.plannedFor = p.Finish, p.Why
 	s.heldFor = -1
 	if s.run.PlannedFinish.IsZero() {
 		s.run.PlannedFinish, s.run.PlannedCost = p.Finish, pricing.Money(p.Cost)

@@ -70,6 +70,9 @@ type Runner struct {
 	LeaseFor   time.Duration // 0: 15 s
 	Log        *slog.Logger
 	Observe    func(*State) // after every batch; must not keep the state
+	// Adopt, where set, is called once the lease is held and before attempts that an earlier engine left are
+	// looked for: it ends what that engine left running at sites that die with their engine.
+	Adopt func(ctx context.Context, run string) error
 }
 
 // Run takes a run to its end, or until it is held for money, or until ctx ends. A run whose lease is held
@@ -94,6 +97,9 @@ func (r *Runner) runOnce(ctx context.Context, run string) (workflow.RunRecord, e
 		return workflow.RunRecord{}, err
 	}
 	rec, err := r.Store.Load(ctx, run)
+	if err == nil && r.Adopt != nil && len(rec.Attempts) > 0 {
+		err = r.Adopt(ctx, run)
+	}
 	if err != nil {
 		return workflow.RunRecord{}, err
 	}

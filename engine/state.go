@@ -43,6 +43,8 @@ type State struct {
 	replanWhy   string    // not empty: a new plan is wanted
 	replanAfter time.Time // not before
 	lastPlan    time.Time
+	expected    time.Time // finish by the newest plan
+	plannedFor  string    // what it was made for
 	due         timerHeap // instants at which a Tick has something to do
 
 	eventSeq, itemSeq, outboxSeq int64
@@ -152,8 +154,7 @@ func (s *State) initTasks(r workflow.Record) {
 }
 
 func (s *State) newTask(i int) taskState {
-	return taskState{site: -1, rec: workflow.TaskRecord{Index: i, ID: s.Graph.Instances[i].ID,
-		Task: s.taskOf(i).ID, State: workflow.TaskWaiting, Order: i}}
+	return taskState{site: -1, rec: newTask(s.Graph, i)}
 }
 
 func (s *State) countParents(i int) {

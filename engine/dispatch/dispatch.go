@@ -5,7 +5,10 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"time"
 
@@ -19,8 +22,8 @@ import (
 type Objects interface {
 	// Sign gives a URL that allows one method (GET or PUT) on one key for a while.
 	Sign(ctx context.Context, method, key string, ttl time.Duration) (string, error)
-	// Read returns a whole small object; ok is false when there is none.
-	Read(ctx context.Context, key string) (data []byte, ok bool, err error)
+	// Get opens an object for reading; the error wraps fs.ErrNotExist when there is none.
+	Get(ctx context.Context, key string) (io.ReadCloser, error)
 }
 
 // Site is where attempts go: who executes them, and the store their files are in.
@@ -163,8 +166,11 @@ func (d *Dispatcher) Manifest(ctx context.Context, run string, a workflow.Attemp
 	if !ok {
 		return nil, fmt.Errorf("site %s is not configured", a.Site)
 	}
-	data, ok, err := site.Objects.Read(ctx, ManifestKey(run, a.ID))
-	if err != nil || !ok {
+	data, err := read(ctx, site.Objects, ManifestKey(run, a.ID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	var m envelope.Manifest
@@ -175,4 +181,16 @@ func (d *Dispatcher) Manifest(ctx context.Context, run string, a workflow.Attemp
 		return nil, fmt.Errorf("manifest of %s names attempt %q", a.ID, m.Attempt)
 	}
 	return &m, nil
+}
+
+// maxManifest bounds what is read of a manifest, in bytes: outputs that travel as values, and a log's tail.
+const maxManifest = 16 << 20
+
+func read(ctx context.Context, o Objects, key string) ([]byte, error) {
+	r, err := o.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, maxManifest))
 }
