@@ -5,9 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,6 +38,14 @@ func (s *server) routes() http.Handler {
 	handle("GET /2019-09-30/functions/{name}/provisioned-concurrency", 0, s.handleProvisioned)
 	handle("GET /2016-08-19/account-settings", 0, s.handleAccount)
 	handle("GET /sandbox/ledger", 0, s.handleLedger)
+	handle("GET /sandbox/pid", 0, s.handlePID)
+	handle("GET /sandbox/hold", 0, s.handleHold)
+	handle("POST /sandbox/stop", 0, s.handleStop)
+	mux.HandleFunc("/o/", func(w http.ResponseWriter, r *http.Request) {
+		s.begin()
+		defer s.finish()
+		s.objects.ServeHTTP(w, r)
+	})
 	handle("/", MaxPayload, func(c *call) error {
 		return &apiError{http.StatusNotFound, "UnknownOperationException", c.r.Method + " " + c.r.URL.Path, ""}
 	})
@@ -110,6 +119,7 @@ func (s *server) handleInvoke(c *call) error {
 	if !json.Valid(req.payload) {
 		return invalidContent("Could not parse request body into json")
 	}
+	_ = json.Unmarshal(req.payload, &req.labels) // a payload of another kind has none
 	if text := h.Get("X-Amz-Client-Context"); text != "" {
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || !json.Valid(raw) {
@@ -167,7 +177,7 @@ func (s *server) invokeAsync(c *call, req request) error {
 	s.background.Go(func() {
 		defer s.finish()
 		if _, err := s.invoke(s.ctx, fn, def, req); err != nil {
-			s.cfg.Warn("event " + req.id + ": " + err.Error())
+			warnStderr("event " + req.id + ": " + err.Error())
 		}
 	})
 	c.w.WriteHeader(http.StatusAccepted)
@@ -282,18 +292,43 @@ func (s *server) handleAccount(c *call) error {
 	return nil
 }
 
-// handleLedger sends the ledger as it is: a JSON object a line, the last line of a request id stands.
+// handleLedger sends the invocations of one run, or all.
 func (s *server) handleLedger(c *call) error {
 	entries, err := ReadLedger(s.cfg.Dir)
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Content-Type", "application/jsonl")
-	enc := json.NewEncoder(c.w)
-	for _, e := range entries {
-		if err := enc.Encode(e); err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
+	if run := c.r.URL.Query().Get("run"); run != "" {
+		entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Run != run })
 	}
+	writeJSON(c.w, http.StatusOK, entries)
+	return nil
+}
+
+func (s *server) handlePID(c *call) error {
+	writeJSON(c.w, http.StatusOK, os.Getpid())
+	return nil
+}
+
+// handleHold keeps its request, and with it the sandbox, until the client leaves or the sandbox ends.
+func (s *server) handleHold(c *call) error {
+	c.w.WriteHeader(http.StatusOK)
+	if err := http.NewResponseController(c.w).Flush(); err != nil {
+		return err
+	}
+	<-c.r.Context().Done()
+	return nil
+}
+
+// handleStop ends the sandbox: at once, or only if no other request is under way.
+func (s *server) handleStop(c *call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.r.URL.Query().Get("unused") != "" && s.active > 1 {
+		return conflict("the sandbox is in use")
+	}
+	s.closing = true
+	writeJSON(c.w, http.StatusOK, "stopping")
+	s.stop()
 	return nil
 }

@@ -1,128 +1,202 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// Endpoint is how a client reaches a running sandbox.
+// Endpoint is how a client reaches a running sandbox. It prints as its URL, without the secrets.
 type Endpoint struct {
-	URL         string `json:"url"`
-	Region      string `json:"region"`
-	AccessKeyID string `json:"access_key_id"`
-	SecretKey   string `json:"secret_key"`
-	PID         int    `json:"pid"`
-	Isolated    bool   `json:"isolated"` // instances see their own root only
+	URL         string   `json:"url"` // of the Lambda API; objects are below it as artifact.Handler serves them
+	Region      string   `json:"region"`
+	AccessKeyID string   `json:"access_key_id"`
+	SecretKey   string   `json:"secret_key"`
+	Objects     []byte   `json:"objects_secret"` // signs the URLs of objects
+	PID         int      `json:"pid"`
+	Isolated    bool     `json:"isolated"`        // instances see their own root only
+	Notes       []string `json:"notes,omitempty"` // what this machine does not permit, for people
+	Settings    Config   `json:"settings"`
 }
 
-// ErrNotRunning reports that no sandbox serves the folder.
-var ErrNotRunning = errors.New("no sandbox is running")
+func (e Endpoint) String() string { return e.URL }
 
-func statePath(dir string) string { return filepath.Join(dir, "sandbox.json") }
+// errNotRunning reports that no sandbox serves the folder.
+var errNotRunning = errors.New("no sandbox is running")
 
-func readState(dir string) (Endpoint, error) {
-	var e Endpoint
-	data, err := os.ReadFile(statePath(dir))
+func statePath(dir string) string  { return filepath.Join(dir, "sandbox.json") }
+func configPath(dir string) string { return filepath.Join(dir, "config.json") }
+func serveLock(dir string) string  { return filepath.Join(dir, "lock") }
+func logPath(dir string) string    { return filepath.Join(dir, "sandbox.log") }
+
+func readJSON[T any](path string) (v T, err error) {
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return e, err
+		return v, err
 	}
-	if err := json.Unmarshal(data, &e); err != nil {
-		return e, fmt.Errorf("%s: %w", statePath(dir), err)
+	if err := json.Unmarshal(data, &v); err != nil {
+		return v, fmt.Errorf("%s: %w", path, err)
 	}
-	return e, nil
+	return v, nil
 }
 
-// writeState keeps the endpoint with its keys where only the owner can read it. It outlives the process, so
-// that the next one keeps address and keys.
-func writeState(dir string, e Endpoint) error {
-	data, err := json.MarshalIndent(e, "", "  ")
+// saveJSON keeps v where only the owner can read it.
+func saveJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFileAtomic(statePath(dir), append(data, '\n'))
+	return writeFileAtomic(path, append(data, '\n'))
 }
 
-// Attach returns the endpoint of the sandbox that serves dir, after it answered a signed request. The error
-// wraps ErrNotRunning when there is none.
-func Attach(ctx context.Context, dir string) (Endpoint, error) {
-	e, err := readState(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return e, ErrNotRunning
+// Ensure attaches to the sandbox of cfg.Dir or starts one, in a session of its own so that it outlives the
+// caller, and waits until it answers, at most until ctx ends. Of several callers at once, in any process, one
+// starts it. A running sandbox with other settings is replaced when nobody uses it; else that is an error.
+func Ensure(ctx context.Context, cfg Config) (*Client, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
 	}
+	e, err := ensure(ctx, cfg)
 	if err != nil {
-		return e, err
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/2016-08-19/account-settings", nil)
-	if err != nil {
-		return e, fmt.Errorf("%s: %w", statePath(dir), err)
-	}
-	keys{e.AccessKeyID, e.SecretKey, e.Region}.sign(req, nil, time.Now())
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	resp, err := client.Do(req)
-	if err != nil {
-		return e, fmt.Errorf("%w: %w", ErrNotRunning, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return e, fmt.Errorf("%w: %s answers %s, so another program has its address", ErrNotRunning, e.URL, resp.Status)
-	}
-	return e, nil
+	return newClient(cfg, e), nil
 }
 
-// Ensure attaches to the sandbox of dir, or has spawn start one and waits until it answers, at most until ctx
-// ends. Of several callers at once, in any process, one spawns.
-func Ensure(ctx context.Context, dir string, spawn func() error) (Endpoint, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Endpoint{}, fmt.Errorf("sandbox: %w", err)
+func ensure(ctx context.Context, cfg Config) (Endpoint, error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return Endpoint{}, err
 	}
-	if e, err := Attach(ctx, dir); err == nil {
-		return e, nil
-	}
-	lock, err := lockFileContext(ctx, filepath.Join(dir, "start.lock"))
+	lock, err := lockFileContext(ctx, filepath.Join(cfg.Dir, "start.lock"))
 	if err != nil {
-		return Endpoint{}, fmt.Errorf("sandbox: %w", err)
+		return Endpoint{}, err
 	}
 	defer lock.Close()
-	e, err := Attach(ctx, dir)
-	if err == nil {
-		return e, nil
-	}
-	if err := spawn(); err != nil {
-		return Endpoint{}, fmt.Errorf("sandbox: start: %w", err)
-	}
-	for ; err != nil; e, err = Attach(ctx, dir) {
-		if stop := pause(ctx, 10*time.Millisecond); stop != nil {
-			return Endpoint{}, fmt.Errorf("sandbox: did not answer (see %s): %w", logPath(dir), err)
+	e, err := attach(ctx, cfg.Dir)
+	if err == nil && !sameSettings(e.Settings, cfg) {
+		if err := stop(ctx, cfg.Dir, e, true); err != nil {
+			return Endpoint{}, fmt.Errorf("%s is served with other settings: %w", cfg.Dir, err)
 		}
+		err = errNotRunning
 	}
-	return e, nil
+	if !errors.Is(err, errNotRunning) {
+		return e, err
+	}
+	return start(ctx, cfg)
 }
 
-func logPath(dir string) string { return filepath.Join(dir, "sandbox.log") }
+func sameSettings(a, b Config) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
 
-// StartDetached starts cmd, which is to serve the sandbox of dir, in a session of its own with its output in
-// dir/sandbox.log, so that it outlives the caller. It is a spawn for Ensure.
-func StartDetached(cmd *exec.Cmd, dir string) error {
-	log, err := os.OpenFile(logPath(dir), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// stop ends a sandbox, with unused only one that nobody else uses, and waits until its folder is free.
+func stop(ctx context.Context, dir string, e Endpoint, unused bool) error {
+	path := "/sandbox/stop"
+	if unused {
+		path += "?unused=1"
+	}
+	if err := e.do(ctx, http.MethodPost, path, nil); err != nil {
+		return err
+	}
+	lock, err := lockFileContext(ctx, serveLock(dir))
 	if err != nil {
 		return err
 	}
+	return lock.Close()
+}
+
+// start has Command serve the folder and waits for it.
+func start(ctx context.Context, cfg Config) (Endpoint, error) {
+	if err := saveJSON(configPath(cfg.Dir), cfg); err != nil {
+		return Endpoint{}, err
+	}
+	ended, err := startDetached(cfg)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("start: %w", err)
+	}
+	for {
+		e, err := attach(ctx, cfg.Dir)
+		if err == nil || !errors.Is(err, errNotRunning) {
+			return e, err
+		}
+		select {
+		case state := <-ended:
+			return e, fmt.Errorf("%s ended (%s); its last words, from %s:\n%s",
+				cfg.Command[0], state, logPath(cfg.Dir), lastWords(logPath(cfg.Dir)))
+		case <-ctx.Done():
+			return e, fmt.Errorf("no answer yet (see %s): %w", logPath(cfg.Dir), ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// startDetached starts the server with its output in the folder's log. The channel tells when it ends.
+func startDetached(cfg Config) (<-chan string, error) {
+	if len(cfg.Command) == 0 {
+		return nil, errors.New("Config.Command is empty")
+	}
+	log, err := os.OpenFile(logPath(cfg.Dir), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
 	defer log.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, log, log
+	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...) //nolint:noctx // it outlives every context of the caller
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, cfg.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	go func() { _ = cmd.Wait() }() // no zombie while the caller lives; how it ended is in the log
-	return nil
+	ended := make(chan string, 1)
+	go func() {
+		_ = cmd.Wait() // told by the state; no zombie is left while the caller lives
+		ended <- cmd.ProcessState.String()
+	}()
+	return ended, nil
+}
+
+func lastWords(path string) string {
+	data, _ := os.ReadFile(path) // what cannot be read has nothing to say
+	return strings.TrimSpace(string(data[max(0, len(data)-500):]))
+}
+
+// attach returns the endpoint of the sandbox that serves dir, after it answered a signed request. The error
+// wraps errNotRunning when there is none.
+func attach(ctx context.Context, dir string) (Endpoint, error) {
+	e, err := readJSON[Endpoint](statePath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return e, errNotRunning
+	}
+	if err != nil {
+		return e, err
+	}
+	return attachTo(ctx, e)
+}
+
+// attachTo asks the process at the address for its number, so that a state file that outlived its sandbox is
+// told from a living one even where another program, or another sandbox, has the address now.
+func attachTo(ctx context.Context, e Endpoint) (Endpoint, error) {
+	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var pid int
+	if err := e.do(ask, http.MethodGet, "/sandbox/pid", &pid); err != nil {
+		return e, fmt.Errorf("%w: %w", errNotRunning, err)
+	}
+	if pid != e.PID {
+		return e, fmt.Errorf("%w: another one has its address %s", errNotRunning, e.URL)
+	}
+	return e, ctx.Err()
 }
 
 // lockFile takes an exclusive lock that the kernel drops with the process; it fails when it is held.

@@ -12,6 +12,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -33,25 +34,25 @@ const (
 	maxMemoryMiB    = 10240
 	maxTimeout      = 900 * time.Second
 	initTimeout     = 10 * time.Second
-	returnGrace     = 5 * time.Millisecond // wait for an instance on its way back before a cold start
+	returnGrace     = 50 * time.Millisecond // wait for an instance on its way back: on a small share it is stopped 20 ms at a time
 )
 
-// Config says what to serve. Dir and Rates are required; every other zero value has the default given.
+// defaultIdleExit is how long a sandbox without clients stays: long enough for the next run to find it warm.
+const defaultIdleExit = 5 * time.Minute
+
+// Config says what a sandbox is. Dir is required, and Command for Ensure; zero values have the default given.
 type Config struct {
-	Dir     string // state, functions, ledger; created with mode 0700
-	Address string // host:port to listen on; default: the last one used in Dir, else a free loopback port
-	Region  string // default "local"
+	Dir     string   `json:"-"` // state, functions, objects, ledger; created with mode 0700
+	Command []string `json:"-"` // starts a process that calls Serve for Dir
 
-	Quota     int           // concurrent invocations of the account; default 1000 as on AWS
-	VCPU      float64       // the sum of shares that may be busy at once; 0: not limited
-	ColdStart time.Duration // added to each real process start, and metered with it
-	KeepAlive time.Duration // an idle instance ends after this; default 5 minutes
-	IdleExit  time.Duration // Serve returns after this long without requests and instances; 0: never
-
-	Rates     pricing.Rates // prices of the ledger
-	PriceBook string        // their name in the ledger
-
-	Warn func(message string) // told what could not be enforced; default: standard error
+	Region    string        `json:"region"`         // default "local"
+	Quota     int           `json:"quota"`          // concurrent invocations of the account; default 1000 as on AWS
+	VCPU      float64       `json:"vcpu"`           // the sum of shares that may be busy at once; 0: not limited
+	ColdStart time.Duration `json:"cold_start_ns"`  // added to each real process start, and metered with it
+	KeepAlive time.Duration `json:"keep_alive_ns"`  // an idle instance ends after this; default 5 minutes
+	IdleExit  time.Duration `json:"idle_exit_ns"`   // it ends this long after its last client; default 5 minutes, < 0: never
+	Book      string        `json:"book"`           // price book of the ledger; default "aws-lambda-x86_64"
+	Rates     pricing.Rates `json:"rates,omitzero"` // its prices; default: those of package pricing
 }
 
 func (c *Config) setDefaults() error {
@@ -63,18 +64,19 @@ func (c *Config) setDefaults() error {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	c.Dir = dir
-	if c.Region == "" {
-		c.Region = "local"
+	c.Region = cmp.Or(c.Region, "local")
+	c.Quota = cmp.Or(c.Quota, 1000)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 5*time.Minute)
+	c.IdleExit = cmp.Or(c.IdleExit, defaultIdleExit)
+	c.Book = cmp.Or(c.Book, "aws-lambda-x86_64")
+	if c.Rates != (pricing.Rates{}) {
+		return nil
 	}
-	if c.Quota == 0 {
-		c.Quota = 1000
+	book, ok := pricing.Lookup(c.Book)
+	if !ok {
+		return fmt.Errorf("sandbox: there is no price book %q", c.Book)
 	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = 5 * time.Minute
-	}
-	if c.Warn == nil {
-		c.Warn = warnStderr
-	}
+	c.Rates = book.Rates
 	return nil
 }
 

@@ -224,7 +224,7 @@ func (in *instance) prewarm() {
 	}
 	defer s.shares.release(memory)
 	if err := in.coldStart(); err != nil {
-		s.cfg.Warn("prewarm " + in.def.Name + ": " + err.Error())
+		warnStderr("prewarm " + in.def.Name + ": " + err.Error())
 		return
 	}
 	s.mu.Lock()

@@ -24,30 +24,30 @@ type host struct {
 }
 
 // newHost finds out what can be enforced, says loudly what cannot, and ends what a killed sandbox left.
-func newHost(cfg *Config) (*host, error) {
+func newHost(dir string, warn func(string)) (*host, error) {
 	self, err := executable()
 	if err != nil {
 		return nil, err
 	}
-	h := &host{self: self, instances: filepath.Join(cfg.Dir, "instances"), mount: filepath.Join(cfg.Dir, "mount"), forks: make(chan func())}
-	h.groups = findCgroups(cfg.Dir)
+	h := &host{self: self, instances: filepath.Join(dir, "instances"), mount: filepath.Join(dir, "mount"), forks: make(chan func())}
+	h.groups = findCgroups(dir)
 	h.groups.removeStale()
 	if err := h.removeStale(); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{h.instances, h.mount} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	for _, made := range []string{h.instances, h.mount} {
+		if err := os.MkdirAll(made, 0o755); err != nil {
 			return nil, err
 		}
 	}
 	go h.forkLoop()
-	if err := h.isolate(cfg.Dir); err != nil {
+	if err := h.isolate(dir); err != nil {
 		h.root = ""
-		cfg.Warn(fmt.Sprintf("instances are NOT ISOLATED: functions see this machine's files (%v)", err))
+		warn(fmt.Sprintf("instances are NOT ISOLATED: functions see this machine's files (%v)", err))
 	}
 	h.governor = newGovernor(h.groups)
 	if lacks := h.groups.lacks(); lacks != "" {
-		cfg.Warn(lacks + " cannot be limited by cgroups here: the sandbox watches its instances instead, less exactly")
+		warn(lacks + " cannot be limited by cgroups here: the sandbox watches its instances instead, less exactly")
 	}
 	return h, nil
 }

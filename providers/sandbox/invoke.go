@@ -17,6 +17,14 @@ type request struct {
 	function      string
 	payload       []byte
 	clientContext string
+	labels
+}
+
+// labels name what an invocation is for, where its payload is an attempt's. They are for the ledger alone.
+type labels struct {
+	Run     string `json:"run,omitempty"`
+	Task    string `json:"task,omitempty"`
+	Attempt string `json:"attempt,omitempty"`
 }
 
 // outcome is what the caller of Invoke gets to see.
@@ -73,8 +81,8 @@ func (s *server) leave(fn *function) {
 func (s *server) invoke(ctx context.Context, fn *function, def *definition, req request) (outcome, error) {
 	defer s.leave(fn)
 	entry := Entry{
-		RequestID: req.id, Function: def.Name, MemoryMiB: def.MemoryMiB, VCPU: VCPU(def.MemoryMiB),
-		TimeoutUs: def.timeout().Microseconds(), PriceBook: s.cfg.PriceBook, Isolated: s.isolated(),
+		RequestID: req.id, labels: req.labels, Function: def.Name, MemoryMiB: def.MemoryMiB, VCPU: VCPU(def.MemoryMiB),
+		TimeoutUs: def.timeout().Microseconds(), PriceBook: s.cfg.Book, Isolated: s.isolated(),
 		StartedAt: time.Now().UnixMicro(), Status: StatusStarted,
 	}
 	if err := s.shares.acquire(ctx, def.MemoryMiB); err != nil {

@@ -34,7 +34,8 @@ const (
 
 // Entry is one invocation in the ledger. Times are microseconds.
 type Entry struct {
-	RequestID string        `json:"request_id"`
+	RequestID string `json:"request_id"`
+	labels
 	Function  string        `json:"function"`
 	MemoryMiB int           `json:"memory_mib"`
 	VCPU      float64       `json:"vcpu"`

@@ -35,10 +35,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+func noObjects(string, []byte) (http.Handler, error) { return http.NotFoundHandler(), nil }
+
 // serveForTest is a sandbox in a process of its own, for tests that kill it.
 func serveForTest(dir string) {
-	cfg := Config{Dir: dir, Rates: testRates, PriceBook: "test", IdleExit: time.Minute}
-	if err := Serve(context.Background(), cfg); err != nil {
+	if err := Serve(context.Background(), dir, noObjects); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -103,13 +104,16 @@ type box struct {
 
 func startBox(t testing.TB, edit func(*Config)) *box {
 	t.Helper()
-	cfg := Config{Dir: t.TempDir(), Rates: testRates, PriceBook: "test", Warn: func(m string) { t.Log(m) }}
+	cfg := Config{Dir: t.TempDir(), Rates: testRates, Book: "test", IdleExit: -1}
 	if edit != nil {
 		edit(&cfg)
 	}
+	if err := saveJSON(configPath(cfg.Dir), cfg); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, cfg) }()
+	go func() { done <- Serve(ctx, cfg.Dir, noObjects) }()
 	stop := sync.OnceValue(func() error { cancel(); return <-done })
 	b := &box{t: t, dir: cfg.Dir, stop: stop}
 	t.Cleanup(func() {
@@ -117,16 +121,16 @@ func startBox(t testing.TB, edit func(*Config)) *box {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	var err error
-	b.end, err = Ensure(context.Background(), cfg.Dir, func() error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.client = newClient(t, b.end)
+	eventually(t, "it serves", func() (ok bool) {
+		var err error
+		b.end, err = attach(context.Background(), cfg.Dir)
+		return err == nil
+	})
+	b.client = sdkClient(t, b.end)
 	return b
 }
 
-func newClient(t testing.TB, e Endpoint) *lambda.Client {
+func sdkClient(t testing.TB, e Endpoint) *lambda.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 128}
 	t.Cleanup(transport.CloseIdleConnections)
 	return lambda.New(lambda.Options{

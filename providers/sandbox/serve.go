@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,6 +23,11 @@ type server struct {
 	host   *host
 	shares shares
 	ctx    context.Context // ends when the sandbox shuts down
+	stop   context.CancelFunc
+
+	objects   http.Handler
+	objectKey []byte
+	notes     []string // what this machine does not permit
 
 	watchers   sync.WaitGroup // one an instance's process
 	background sync.WaitGroup // Event invocations and prewarming
@@ -33,22 +40,31 @@ type server struct {
 	closing   bool
 }
 
-// Serve runs a sandbox until ctx ends or it was idle for Config.IdleExit; both return nil, after every
-// instance's process has ended. It fails at once when another process serves the folder. What a killed
-// predecessor left behind, processes and open ledger entries, is ended first.
-func Serve(ctx context.Context, cfg Config) error {
+// Objects makes the object server of a sandbox: it keeps its files in dir and serves whoever has a URL that was
+// signed with secret, below the path /o/.
+type Objects func(dir string, secret []byte) (http.Handler, error)
+
+// Serve runs the sandbox of dir as Ensure configured it, until ctx ends or it was unused for its idle time; both
+// return nil, after every instance's process has ended. It fails at once when another process serves the folder.
+// What a killed predecessor left behind, processes and open ledger entries, is ended first.
+func Serve(ctx context.Context, dir string, objects Objects) error {
+	cfg, err := readJSON[Config](configPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sandbox: %s holds no configuration: sandboxes are started by a run that needs one", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	cfg.Dir = dir
 	if err := cfg.setDefaults(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	lock, err := lockFile(filepath.Join(cfg.Dir, "lock"))
+	lock, err := lockFile(serveLock(cfg.Dir))
 	if err != nil {
 		return fmt.Errorf("sandbox: %s is already served: %w", cfg.Dir, err)
 	}
 	defer lock.Close()
-	s, listener, err := open(cfg)
+	s, listener, err := open(cfg, objects)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -59,20 +75,20 @@ func Serve(ctx context.Context, cfg Config) error {
 }
 
 // open prepares everything up to the listener; the caller holds the folder's lock.
-func open(cfg Config) (_ *server, _ net.Listener, err error) {
+func open(cfg Config, objects Objects) (_ *server, _ net.Listener, err error) {
 	s := &server{
 		cfg: cfg, shares: newShares(cfg.VCPU), used: time.Now(),
 		functions: make(map[string]*function), byToken: make(map[string]*instance),
 	}
-	old, err := readState(cfg.Dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	old, err := readJSON[Endpoint](statePath(cfg.Dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	s.keys = keys{old.AccessKeyID, old.SecretKey, cfg.Region}
-	if s.keys.SecretKey == "" {
-		s.keys.AccessKeyID, s.keys.SecretKey = "SANDBOX"+newToken()[:13], newToken()+newToken()
+	s.inherit(old)
+	if s.objects, err = objects(filepath.Join(cfg.Dir, "objects"), s.objectKey); err != nil {
+		return nil, nil, err
 	}
-	if s.host, err = newHost(&s.cfg); err != nil {
+	if s.host, err = newHost(cfg.Dir, s.warn); err != nil {
 		return nil, nil, err
 	}
 	defer func() {
@@ -89,24 +105,36 @@ func open(cfg Config) (_ *server, _ net.Listener, err error) {
 	if err := s.settle(); err != nil {
 		return nil, nil, err
 	}
-	listener, err := listen(cfg.Address, old.URL)
+	listener, err := listen(old.URL)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.url = listener.Addr().String()
-	if err := writeState(cfg.Dir, s.endpoint()); err != nil {
+	if err := saveJSON(statePath(cfg.Dir), s.endpoint()); err != nil {
 		return nil, nil, errors.Join(err, listener.Close())
 	}
 	return s, listener, nil
 }
 
-// listen takes the configured address, else the one that clients know from before, else any on loopback.
-func listen(address, before string) (net.Listener, error) {
-	if address != "" {
-		return net.Listen("tcp", address)
+// inherit keeps the secrets of the folder's former sandbox, so that its clients can go on.
+func (s *server) inherit(old Endpoint) {
+	s.keys, s.objectKey = keys{old.AccessKeyID, old.SecretKey, s.cfg.Region}, old.Objects
+	if s.keys.SecretKey == "" || len(s.objectKey) == 0 {
+		s.keys.AccessKeyID, s.keys.SecretKey = "SANDBOX"+newToken()[:13], newToken()+newToken()
+		s.objectKey = []byte(newToken())
 	}
-	if len(before) > len("http://") {
-		if l, err := net.Listen("tcp", before[len("http://"):]); err == nil {
+}
+
+// warn says loudly what this machine does not permit: in the log, and in the endpoint for every client to tell.
+func (s *server) warn(message string) {
+	s.notes = append(s.notes, message)
+	warnStderr(message)
+}
+
+// listen takes the address that clients know from before, else any on loopback.
+func listen(before string) (net.Listener, error) {
+	if u, err := url.Parse(before); err == nil && u.Host != "" {
+		if l, err := net.Listen("tcp", u.Host); err == nil {
 			return l, nil
 		}
 	}
@@ -140,13 +168,14 @@ func (s *server) isolated() bool { return s.host.isolated() }
 
 func (s *server) endpoint() Endpoint {
 	return Endpoint{URL: "http://" + s.url, Region: s.keys.Region, AccessKeyID: s.keys.AccessKeyID,
-		SecretKey: s.keys.SecretKey, PID: os.Getpid(), Isolated: s.isolated()}
+		SecretKey: s.keys.SecretKey, Objects: s.objectKey, PID: os.Getpid(), Isolated: s.isolated(),
+		Notes: s.notes, Settings: s.cfg}
 }
 
 func (s *server) run(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.ctx = ctx
+	s.ctx, s.stop = ctx, cancel
 	web := &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -186,7 +215,7 @@ func (s *server) idled(ctx context.Context) <-chan struct{} {
 func (s *server) idleLeft() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.active > 0 || len(s.byToken) > 0 {
+	if s.active > 0 {
 		return s.cfg.IdleExit
 	}
 	left := s.cfg.IdleExit - time.Since(s.used)
