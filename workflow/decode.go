@@ -179,7 +179,7 @@ func (d *decoder) decode(v reflect.Value, n *yaml.Node, f *fieldInfo) {
 	case reflect.TypeFor[Foreach]():
 		d.foreach(v.Addr().Interface().(*Foreach), n)
 	case reflect.TypeFor[Need]():
-		d.need(v, n, f)
+		d.need(v, n)
 	case reflect.TypeFor[[]EnvVar]():
 		d.env(v, n)
 	case reflect.TypeFor[any]():
@@ -401,7 +401,7 @@ func (d *decoder) foreach(f *Foreach, n *yaml.Node) {
 }
 
 // need reads a dependency: an id, or a mapping.
-func (d *decoder) need(v reflect.Value, n *yaml.Node, f *fieldInfo) {
+func (d *decoder) need(v reflect.Value, n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		d.structure(v, n)
 		return
@@ -476,6 +476,7 @@ func (d *decoder) structure(v reflect.Value, n *yaml.Node) {
 	d.mapping(n, func(key, value *yaml.Node) {
 		i, known := info.byKey[key.Value]
 		if !known {
+			src.keys = append(src.keys, keyPos{key.Value, Pos{key.Line, key.Column}})
 			d.unknown(info, key)
 			return
 		}

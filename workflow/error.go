@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Rule is the kind of a finding: stable, for scripts and documentation.
@@ -58,7 +59,15 @@ func (e Error) Error() string {
 		b.WriteString("; " + e.Fix)
 	}
 	fmt.Fprintf(&b, " [%s]", e.Rule)
-	return b.String()
+	return strings.Map(printable, b.String())
+}
+
+// printable keeps what a definition holds from moving the cursor of whoever reads about it.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return '.'
+	}
+	return r
 }
 
 // Errors are all findings about a definition, in the order of the source.
@@ -75,7 +84,7 @@ func (es Errors) Error() string {
 // maxErrors bounds what one broken file prints.
 const maxErrors = 200
 
-// err sorts the findings and gives them as an error, nil if there are none.
+// err sorts the findings and gives them as an error, nil if there are none. What several tasks inherit is told once.
 func (es Errors) err() error {
 	if len(es) == 0 {
 		return nil
@@ -85,6 +94,9 @@ func (es Errors) err() error {
 			return a.Line - b.Line
 		}
 		return a.Col - b.Col
+	})
+	es = slices.CompactFunc(es, func(a, b Error) bool {
+		return a.Line > 0 && a.Line == b.Line && a.Col == b.Col && a.Message == b.Message
 	})
 	if more := len(es) - maxErrors; more > 0 {
 		es = append(es[:maxErrors:maxErrors], Error{

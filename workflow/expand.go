@@ -3,9 +3,9 @@ package workflow
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Expand makes the instances and files of a run from a spec and the values of Bind. Instances stand in the order of
@@ -16,20 +16,23 @@ func Expand(spec *Spec, params map[string]any) (*Graph, error) {
 		return spec.trace.graph(spec), nil
 	}
 	g := newGraph(spec, params)
-	counts := make([]int, len(spec.Tasks))
-	names := make([][]names, len(spec.Tasks))
-	var errs Errors
-	for t := range spec.Tasks {
-		items, err := g.elements(t)
-		if err == nil {
-			names[t], err = g.names(t, items)
+	all, errs := g.allElements()
+	if len(errs) == 0 {
+		counts := make([]int, len(all))
+		for t := range all {
+			counts[t] = len(all[t])
 		}
-		if counts[t] = len(items); err != nil {
+		errs = g.admit(counts)
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	names := make([][]names, len(spec.Tasks))
+	for t := range spec.Tasks {
+		var err error
+		if names[t], err = g.names(t, all[t]); err != nil {
 			errs = append(errs, g.finding(t, err))
 		}
-	}
-	if len(errs) == 0 {
-		errs = g.admit(counts)
 	}
 	if err := errs.err(); err != nil {
 		return nil, err
@@ -44,6 +47,25 @@ func Expand(spec *Spec, params map[string]any) (*Graph, error) {
 	g.relabel()
 	return g, g.homeless().err()
 }
+
+// allElements are the elements of every task, as long as they are not too many.
+func (g *Graph) allElements() (all [][]element, errs Errors) {
+	all = make([][]element, len(g.Spec.Tasks))
+	total := 0
+	for t := range all {
+		items, err := g.elements(t)
+		if total += len(items); err == nil && total > MaxInstances {
+			return nil, append(errs, g.finding(t, errTooWide))
+		}
+		if all[t] = items; err != nil {
+			errs = append(errs, g.finding(t, err))
+		}
+	}
+	return all, errs
+}
+
+var errTooWide = fmt.Errorf("the workflow grows to more than %d instances, %d files or %d dependencies; "+
+	"use each: true, or a task between two large ones", MaxInstances, MaxFiles, MaxEdges)
 
 // finding tells an error at a task.
 func (g *Graph) finding(task int, err error) Error {
@@ -72,11 +94,7 @@ func (g *Graph) elements(task int) ([]element, error) {
 	case t.Foreach == nil:
 		return []element{{index: -1}}, nil
 	case t.dynamic:
-		out := make([]element, t.Estimate.Count)
-		for i := range out {
-			out[i] = element{index: i, unknown: true}
-		}
-		return out, nil
+		return unknown(t.Estimate.Count), nil
 	case t.Foreach.Expr == "":
 		return known(t.Foreach.List), nil
 	}
@@ -92,6 +110,14 @@ func known(items []any) []element {
 	out := make([]element, len(items))
 	for i, item := range items {
 		out[i] = element{item: item, index: i}
+	}
+	return out
+}
+
+func unknown(count int) []element {
+	out := make([]element, count)
+	for i := range out {
+		out[i] = element{index: i, unknown: true}
 	}
 	return out
 }
@@ -150,10 +176,15 @@ func (g *Graph) names(task int, elements []element) ([]names, error) {
 }
 
 func firstTwice(list []string) string {
-	for i, s := range list {
-		if slices.Contains(list[:i], s) {
+	if len(list) < 2 {
+		return ""
+	}
+	seen := make(map[string]bool, len(list))
+	for _, s := range list {
+		if seen[s] {
 			return s
 		}
+		seen[s] = true
 	}
 	return ""
 }
@@ -183,22 +214,27 @@ func (g *Graph) fileName(path Text, e element) (string, error) {
 // admit checks counts of instances, by task, against the limits and against one another.
 func (g *Graph) admit(counts []int) Errors {
 	var errs Errors
-	instances, edges := 0, 0
+	instances, files, edges := 0, 0, 0
 	for i := range g.Spec.Tasks {
 		t := &g.Spec.Tasks[i]
 		instances += counts[i]
+		files += counts[i] * (len(t.Outputs) + len(t.Inputs))
 		for _, d := range t.after {
 			from := &g.Spec.Tasks[d.task]
-			if !d.each {
-				edges += counts[i] * counts[d.task] * (1 + len(from.Outputs))
-				continue
+			if d.aligned && counts[i] != counts[d.task] {
+				errs = append(errs, g.finding(i, fmt.Errorf("%s has %d elements and %s has %d; with each: true they must be as many",
+					t.ID, counts[i], from.ID, counts[d.task])))
 			}
-			if edges += counts[i]; counts[i] != counts[d.task] {
-				errs = append(errs, g.finding(i, fmt.Errorf("%s has %d elements and %s has %d; with each: true they must be as many", t.ID, counts[i], from.ID, counts[d.task])))
+			sources := counts[d.task]
+			if d.each {
+				sources = 1
+			}
+			if edges += counts[i] * sources * (1 + len(from.Outputs)); edges > MaxEdges {
+				break
 			}
 		}
-		if instances > MaxInstances || edges > MaxEdges {
-			return append(errs, g.finding(i, fmt.Errorf("the workflow grows to more than %d instances or %d dependencies; use each: true, or a task between two large ones", MaxInstances, MaxEdges)))
+		if instances > MaxInstances || files > MaxFiles || edges > MaxEdges {
+			return append(errs, g.finding(i, errTooWide))
 		}
 	}
 	return errs
@@ -391,7 +427,7 @@ func (g *Graph) Unresolved() []int {
 
 // Resolve replaces the provisional instances of a task by one instance an element. Indexes of instances and files
 // keep their meaning: more elements than estimated are appended, missing ones retired. Tasks that stand element-wise
-// behind the task and are not known either grow or shrink with it. After an error the graph is as before.
+// before or behind the task and are not known either grow or shrink with it. After an error the graph is as before.
 func (g *Graph) Resolve(task int, items []any) error {
 	t := &g.Spec.Tasks[task]
 	switch {
@@ -400,35 +436,51 @@ func (g *Graph) Resolve(task int, items []any) error {
 	case len(items) > t.MaxItems:
 		return fmt.Errorf("foreach of %s has %d elements; at most %d are allowed", t.ID, len(items), t.MaxItems)
 	}
-	changed := map[int][]names{}
-	var err error
-	if changed[task], err = g.names(task, known(items)); err != nil {
-		return g.finding(task, err)
-	}
-	if err := g.follow(task, len(items), changed); err != nil {
-		return err
-	}
+	changed := map[int][]element{task: known(items)}
+	g.follow(task, len(items), changed)
 	counts := make([]int, len(g.of))
 	for u := range g.of {
-		counts[u] = len(g.of[u])
-		if all, ok := changed[u]; ok {
-			counts[u] = len(all)
+		if counts[u] = len(g.of[u]); changed[u] != nil {
+			counts[u] = len(changed[u])
 		}
 	}
 	if err := g.admit(counts).err(); err != nil {
 		return err
 	}
-	for u := range g.of {
-		if all, ok := changed[u]; ok {
-			g.grow(u, all)
-		}
+	next := g.clone()
+	if err := next.replace(changed); err != nil {
+		return err
 	}
-	g.resolved[task] = true
+	next.resolved[task] = true
+	*g = *next
+	return nil
+}
+
+// clone copies what replace changes.
+func (g *Graph) clone() *Graph {
+	c := *g
+	c.Instances, c.Files = slices.Clone(g.Instances), slices.Clone(g.Files)
+	for f := range c.Files {
+		c.Files[f].Readers = slices.Clone(c.Files[f].Readers)
+	}
+	c.of, c.reads = slices.Clone(g.of), slices.Clone(g.reads)
+	c.resolved, c.initial = slices.Clone(g.resolved), maps.Clone(g.initial)
+	return &c
+}
+
+// replace gives some tasks other elements, and makes all links from and to them anew.
+func (g *Graph) replace(changed map[int][]element) error {
 	stale := map[int]bool{}
 	for u := range g.Spec.Tasks {
-		if _, ok := changed[u]; ok || g.readsFrom(u, changed) {
-			stale[u] = true
+		elements, ok := changed[u]
+		if stale[u] = ok || g.readsFrom(u, changed); !ok {
+			continue
 		}
+		all, err := g.names(u, elements)
+		if err != nil {
+			return g.finding(u, err)
+		}
+		g.grow(u, all)
 	}
 	g.unlink(stale)
 	for u := range g.Spec.Tasks {
@@ -440,42 +492,28 @@ func (g *Graph) Resolve(task int, items []any) error {
 	return g.homeless().err()
 }
 
-// follow adds the unknown tasks that stand element-wise behind a task, with as many provisional instances.
-func (g *Graph) follow(task, count int, changed map[int][]names) error {
+// follow adds the unknown tasks that stand element-wise beside a task, with as many provisional elements.
+func (g *Graph) follow(task, count int, changed map[int][]element) {
 	for u := range g.Spec.Tasks {
-		each := func(d dependency) bool { return int(d.task) == task && d.each }
-		if _, done := changed[u]; done || g.resolved[u] || !slices.ContainsFunc(g.Spec.Tasks[u].after, each) {
+		if changed[u] != nil || g.resolved[u] || !g.aligned(task, u) {
 			continue
 		}
-		unknown := make([]element, count)
-		for i := range unknown {
-			unknown[i] = element{index: i, unknown: true}
-		}
-		all, err := g.names(u, unknown)
-		if err != nil {
-			return g.finding(u, err)
-		}
-		changed[u] = all
-		if err := g.follow(u, count, changed); err != nil {
-			return err
-		}
+		changed[u] = unknown(count)
+		g.follow(u, count, changed)
 	}
-	return nil
 }
 
-func (g *Graph) readsFrom(task int, changed map[int][]names) bool {
+// aligned says whether instance i of one of two tasks means instance i of the other.
+func (g *Graph) aligned(t, u int) bool {
+	stands := func(on int) func(dependency) bool {
+		return func(d dependency) bool { return int(d.task) == on && d.aligned }
+	}
+	return slices.ContainsFunc(g.Spec.Tasks[u].after, stands(t)) || slices.ContainsFunc(g.Spec.Tasks[t].after, stands(u))
+}
+
+func (g *Graph) readsFrom(task int, changed map[int][]element) bool {
 	return slices.ContainsFunc(g.Spec.Tasks[task].after, func(d dependency) bool {
 		_, ok := changed[int(d.task)]
 		return ok
 	})
-}
-
-// String draws the graph in a line an instance, for tests and debugging.
-func (g *Graph) String() string {
-	var b strings.Builder
-	for i := range g.Instances {
-		inst := &g.Instances[i]
-		fmt.Fprintf(&b, "%s after %v in %v out %v\n", inst.ID, inst.Parents, inst.In, inst.Out)
-	}
-	return b.String()
 }

@@ -124,8 +124,15 @@ func (e *expression) check(env *cel.Env) error {
 		return nil // never compiled: a secret is a reference, not a value
 	}
 	checked, issues := env.Check(parsed)
+	if err := issueError(issues); err != nil {
+		return err
+	}
 	e.ast = checked
-	return issueError(issues)
+	if e.uses == 0 { // a constant: what it gives is known now, and so is that it fails
+		_, err := e.eval(env, map[string]any{})
+		return err
+	}
+	return nil
 }
 
 // issueError is the first complaint of CEL in one line.
@@ -151,7 +158,11 @@ func (e *expression) eval(env *cel.Env, vars map[string]any) (any, error) {
 	}
 	out, _, err := e.program.Eval(vars)
 	if err != nil {
-		return nil, fmt.Errorf("${{ %s }}: %s", short(e.source), short200(strings.Join(strings.Fields(err.Error()), " ")))
+		message := strings.Join(strings.Fields(err.Error()), " ")
+		if strings.Contains(message, "cost limit exceeded") {
+			message = fmt.Sprintf("it takes more than %d steps", maxExprCost)
+		}
+		return nil, fmt.Errorf("${{ %s }}: %s", short(e.source), short200(message))
 	}
 	return native(out, 0)
 }

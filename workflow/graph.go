@@ -31,7 +31,7 @@ type Instance struct {
 
 // File is a file of a run: made by one instance and read by others, or there from the start.
 type File struct {
-	Name     string  // unique: "project[3]/out.fits", or the path of an initial file
+	Name     string  // for people: "project[3]/out.fits", or the path of an initial file
 	Producer int32   // -1: initial, it lies on the private side
 	Readers  []int32 // instances
 	Size     int64   // bytes, an estimate

@@ -7,8 +7,9 @@ import (
 
 // dependency is one task that must have ended before another.
 type dependency struct {
-	task int32
-	each bool // instance i only waits for instance i
+	task    int32
+	each    bool // instance i only waits for instance i
+	aligned bool // instance i means instance i somewhere, so that both have as many
 }
 
 // links checks what a task says of others, and compiles its expressions.
@@ -31,10 +32,11 @@ func (v *validator) depend(t *Task, on int, each bool) {
 	i, known := v.known[int32(on)]
 	if !known {
 		v.known[int32(on)] = len(t.after)
-		t.after = append(t.after, dependency{int32(on), each})
+		t.after = append(t.after, dependency{int32(on), each, each})
 		return
 	}
-	t.after[i].each = t.after[i].each && each
+	d := &t.after[i]
+	d.each, d.aligned = d.each && each, d.aligned || each
 }
 
 // other finds a task that t names, or says that it cannot be named.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"reflect"
@@ -87,7 +88,7 @@ func Bind(spec *Spec, given map[string]any) (map[string]any, error) {
 		params[p.Name] = typed
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if !slices.Contains(names, name) {
+		if _, declared := params[name]; !declared {
 			fix := "the workflow has " + strings.Join(names, ", ")
 			if len(names) == 0 {
 				fix = "the workflow has no parameters"
@@ -211,7 +212,7 @@ func ParseValue(src []byte) (any, error) {
 	if err := d.Decode(&value); err != nil {
 		return nil, fmt.Errorf("not valid JSON: %w", err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not valid JSON: more than one value")
 	}
 	return plain(value, 0)

@@ -19,7 +19,7 @@ const maxNodes = 1_000_000
 const maxDepth = 64
 
 // ParseAny reads a definition of either kind, told apart by content: WfFormat is JSON with a workflow object at its
-// top, all else is read as Spillway YAML. The error is an Errors, or an *Errors-free reading error never occurs.
+// top, all else is read as Spillway YAML. The error is an Errors.
 func ParseAny(filename string, src []byte) (*Spec, error) {
 	if looksLikeTrace(src) {
 		return ParseWfFormat(filename, src)
@@ -83,7 +83,7 @@ func (d *decoder) load(src []byte) *yaml.Node {
 	return &doc
 }
 
-// countNodes is an upper bound of the values in a YAML text: each one needs a separator of its own.
+// countNodes counts the separators of a YAML text. It has at most two values a separator, as in {a, b}.
 func countNodes(src []byte) int {
 	n := 0
 	for _, c := range src {

@@ -3,7 +3,6 @@ package workflow
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/big"
 	"regexp"
 	"strings"
@@ -82,7 +81,7 @@ func scaled(text string, factor int64) (int64, error) {
 	}
 	r.Mul(r, new(big.Rat).SetInt64(factor))
 	whole := new(big.Int).Quo(r.Num(), r.Denom())
-	if !whole.IsInt64() || whole.Int64() > math.MaxInt64 {
+	if !whole.IsInt64() {
 		return 0, errors.New("absurdly large")
 	}
 	return whole.Int64(), nil

@@ -3,8 +3,10 @@ package workflow
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // the same zones on every machine, also on one that has none
 
 	"github.com/robfig/cron/v3"
 )
@@ -15,6 +17,9 @@ var cronStart = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // checkCron refuses what the parser does not understand, what makes it panic, and schedules that never come.
 func checkCron(spec string) (err error) {
+	if len(spec) > 200 {
+		return errors.New("a cron expression has at most 200 characters")
+	}
 	if strings.Contains(spec, "TZ=") {
 		return errors.New("a cron expression holds no zone here: put it under timezone")
 	}
@@ -49,7 +54,7 @@ func loadZone(name string) (*time.Location, error) {
 }
 
 // At is when a run that starts at start must have ended, in UTC. By is the next such time of day that is strictly
-// after start; on a day whose clock change removes it, it is the moment the clock jumps to.
+// after start. Where a clock change makes it occur twice, both count; where it removes it, the moment of the change does.
 func (d *Deadline) At(start time.Time) (time.Time, error) {
 	if d.Within > 0 {
 		return start.Add(d.Within).UTC(), nil
@@ -64,9 +69,30 @@ func (d *Deadline) At(start time.Time) (time.Time, error) {
 	}
 	local := start.In(zone)
 	for day := 0; ; day++ {
-		at := time.Date(local.Year(), local.Month(), local.Day()+day, clock.Hour(), clock.Minute(), 0, 0, zone)
-		if at.After(start) {
-			return at.UTC(), nil
+		wall := time.Date(local.Year(), local.Month(), local.Day()+day, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
+		for _, at := range instants(wall, zone) {
+			if at.After(start) {
+				return at.UTC(), nil
+			}
 		}
 	}
+}
+
+// instants are the moments, in order, at which clocks of a zone show what wall shows: one, two where the clock is set
+// back, and where the clock is set forward over it the moment of that change.
+func instants(wall time.Time, zone *time.Location) []time.Time {
+	var found []time.Time
+	for _, near := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		_, offset := wall.Add(near).In(zone).Zone()
+		at := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		if at.Hour() == wall.Hour() && at.Minute() == wall.Minute() && !slices.ContainsFunc(found, at.Equal) {
+			found = append(found, at)
+		}
+	}
+	if len(found) == 0 {
+		_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
+		change, _ := wall.Add(-time.Duration(before) * time.Second).In(zone).ZoneBounds()
+		found = append(found, change)
+	}
+	return found
 }

@@ -169,6 +169,8 @@ func (s *shellScanner) command() error {
 		return errors.New("$'...' means different things to different shells; use '...' or a file")
 	case s.at("(("):
 		return errors.New("(( is not understood by every shell; write $(( )) or put a space between the parentheses")
+	case s.at("[[ ") && s.wordStart():
+		return errors.New("[[ is not understood by every shell, and evaluates numbers again; use [ ]")
 	case s.at("<<<"):
 		return s.copy(3)
 	case s.at("<<"):
@@ -217,6 +219,9 @@ func (s *shellScanner) nested() error {
 		return s.pop(1)
 	case top.mode == modeBacktick:
 		return s.copy(1)
+	case top.mode == modeBrace && s.at(`"`) && s.within(modeDouble):
+		s.unsure = `after a double quote within "${ }"`
+		return s.copy(1)
 	case top.mode != modeDouble && s.at("'"):
 		s.unsure = "after a single quote within ${ } or $(( ))"
 		return s.copy(1)
@@ -230,6 +235,11 @@ func (s *shellScanner) nested() error {
 		return s.copy(1)
 	}
 	return s.opening()
+}
+
+// within says whether a nesting of a mode is open.
+func (s *shellScanner) within(m mode) bool {
+	return slices.ContainsFunc(s.frames, func(f frame) bool { return f.mode == m })
 }
 
 // escape copies a backslash with what it escapes.
@@ -350,6 +360,9 @@ func (s *shellScanner) body(doc heredoc) error {
 
 // expand copies a body of a here-document, and the n bytes of its end.
 func (s *shellScanner) expand(body string, doc heredoc, n int) error {
+	if !doc.literal && strings.Contains(body, "\\\n") {
+		s.unsure = "in or after a here-document with a backslash at a line's end"
+	}
 	if !strings.ContainsRune(body, 0) {
 		return s.copy(len(body) + n)
 	}

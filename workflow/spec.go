@@ -19,6 +19,7 @@ const (
 	MaxTasks      = 100_000   // tasks of a YAML definition
 	MaxItems      = 10_000    // instances of one foreach
 	MaxInstances  = 200_000   // instances of a run of a YAML definition
+	MaxFiles      = 1_000_000 // of all instances together
 	MaxEdges      = 5_000_000 // dependencies between instances
 	MaxValueBytes = 64 << 10  // of an output with value: json
 )

@@ -182,7 +182,7 @@ func (v *validator) command(t *Task) {
 	case t.Has("run") && t.Has("args"):
 		v.at(&t.source, "args", RuleConflict, "keep one of them", "a task has either run or args")
 	case !t.Has("run") && !t.Has("args"):
-		if !v.refused(t) {
+		if !t.Has("uses") { // which is told already
 			v.failAt(t.pos, RuleMissing, "add run: COMMAND", "task %s runs nothing", short(t.ID))
 		}
 	case t.Has("run") && strings.TrimSpace(string(t.Run)) == "", t.Has("args") && len(t.Args) == 0:
@@ -195,13 +195,6 @@ func (v *validator) command(t *Task) {
 	if f := t.Foreach; f != nil && len(f.List) > t.MaxItems {
 		v.at(&t.source, "foreach", RuleTooLarge, "use fewer, larger elements", "foreach has %d elements; at most %d are allowed", len(f.List), t.MaxItems)
 	}
-}
-
-// refused says whether a key of the task is already told to be unsupported: a task with uses has no run.
-func (v *validator) refused(t *Task) bool {
-	return slices.ContainsFunc(v.errs, func(e Error) bool {
-		return e.Rule == RuleUnsupported && strings.HasPrefix(e.Path, "tasks."+short(t.ID)+".")
-	})
 }
 
 // inherit fills in what the defaults say.
@@ -262,7 +255,7 @@ func (v *validator) declassify(t *Task) {
 	if d == nil {
 		return
 	}
-	if d.To >= t.Data.orInternal() && d.To == LabelPrivate {
+	if d.To == LabelPrivate {
 		v.at(&d.source, "to", RuleLabel, "use public or internal", "declassify cannot lower anything to private")
 	}
 	if d.Has("reason") && strings.TrimSpace(d.Reason) == "" {
