@@ -73,22 +73,14 @@ func (s *simulator) takeRunning(f FixedPlacement) {
 	if f.Target == Private {
 		t.Node = s.nodeOf(f)
 		s.hold(t.Node, s.p.Tasks[i].Cores, s.p.Tasks[i].MemBytes)
-		finish := f.FinishUs
-		if finish == 0 {
-			finish = f.StartUs + s.p.privateUs(i, s.p.Platform.Nodes[t.Node].Speed, s.multiplier(f.Task))
-		}
-		finish = max(finish, s.now)
+		finish := s.p.runsUntil(&f, s.p.Platform.Nodes[t.Node].Speed, s.multiplier(f.Task))
 		s.billPrivate(f.Task, finish-f.StartUs)
 		s.push(finish, finished, f.Task)
 		return
 	}
 	q := &s.p.Platform.Providers[f.Target]
 	s.running[f.Target]++
-	finish := f.FinishUs
-	if finish == 0 {
-		finish = f.StartUs + q.wallUs(s.p.handlerUs(i, f.Target, f.Config, s.multiplier(f.Task)), f.Cold)
-	}
-	finish = max(finish, s.now)
+	finish := s.p.runsUntil(&f, 0, s.multiplier(f.Task))
 	t.HandlerUs = max(0, finish-f.StartUs-q.wallUs(0, f.Cold))
 	amount, err := f.Cost, error(nil)
 	if amount == 0 {
@@ -97,6 +89,21 @@ func (s *simulator) takeRunning(f FixedPlacement) {
 	t.Cost = amount
 	s.charge(&s.faas, amount, err)
 	s.push(finish, finished, f.Task)
+}
+
+// runsUntil is when a running task ends: as given, else as the model says; not
+// before now. speed is that of its private node.
+func (p *Problem) runsUntil(f *FixedPlacement, speed, mult float64) int64 {
+	finish := f.FinishUs
+	switch {
+	case finish != 0:
+	case f.Target == Private:
+		finish = f.StartUs + p.privateUs(int(f.Task), speed, mult)
+	default:
+		q := &p.Platform.Providers[f.Target]
+		finish = f.StartUs + q.wallUs(p.handlerUs(int(f.Task), f.Target, f.Config, mult), f.Cold)
+	}
+	return max(finish, p.NowUs)
 }
 
 // nodeOf is the node a running task holds: the one it names, else the fastest

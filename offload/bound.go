@@ -23,18 +23,21 @@ import (
 //
 // This is LB-E, the energetic bound; the best interval of a grid counts.
 func lowerBound(g *planning) Bound {
-	b := &bounding{planning: g, deadline: g.p.DeadlineUs}
+	b := &bounding{planning: g, deadline: g.p.DeadlineUs, domains: g.sim.domains}
 	sunk := g.sunk()
 	if b.deadline == 0 {
 		b.deadline = Never >> 10
 	}
+	if b.shortest(); b.stranded() {
+		return Bound{Infeasible: true, Why: NoSite}
+	}
 	if !b.windows() {
-		return Bound{Infeasible: true, Why: "window"}
+		return Bound{Infeasible: true, Why: NoWindow}
 	}
 	base := b.priceTasks()
 	more, possible := b.energy()
 	if !possible {
-		return Bound{Infeasible: true, Why: "capacity"}
+		return Bound{Infeasible: true, Why: NoCapacity}
 	}
 	total := float64(base) + more
 	// The knapsack is in floats: give up the last digits to stay below the truth.
@@ -73,8 +76,6 @@ type bounding struct {
 }
 
 func (b *bounding) windows() bool {
-	b.domains = b.sim.domains
-	b.shortest()
 	b.edges()
 	size := len(b.work)
 	b.first, b.last = make([]int64, size), make([]int64, size)
@@ -115,6 +116,16 @@ func (b *bounding) shortest() {
 		}
 		row[f.Target+1] = 0
 	}
+}
+
+// stranded says whether some task can run in no domain.
+func (b *bounding) stranded() bool {
+	for i := range b.p.Tasks {
+		if slices.Max(b.work[i*b.domains:][:b.domains]) < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // edges finds the largest file on every dependency. Files with copies present

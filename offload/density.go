@@ -21,13 +21,9 @@ func planDensity(g *planning) (*decision, error) {
 		g.explain(best.d, "all-private plan is in time", "")
 		return best.d, nil
 	}
-	for _, t := range g.rivals() {
-		if t.better(best) {
-			best = t
-		}
-	}
-	if t := g.densest(); t.better(best) {
-		best = t
+	best = g.seek(best)
+	if g.relax(best) {
+		best = g.seek(best)
 	}
 	best = g.closure(best)
 	best = g.takeHome(best)
@@ -36,6 +32,27 @@ func planDensity(g *planning) (*decision, error) {
 		g.explain(best.d, "no plan in time was found; this one is least late", "no plan in time was found; this one is least late")
 	}
 	return best.d, nil
+}
+
+// seek is the best of a plan, the rivals and the densest share.
+func (g *planning) seek(best *trial) *trial {
+	for _, t := range append(g.rivals(), g.densest()) {
+		if t.better(best) {
+			best = t
+		}
+	}
+	return best
+}
+
+// relax gives up margin where no plan keeps it: the goal moves half way from
+// the earliest end found to the deadline, which a cheaper plan may still reach.
+func (g *planning) relax(best *trial) bool {
+	if best.inTime || best.violated > 0 || best.endsUs > g.p.DeadlineUs {
+		return false
+	}
+	g.goalUs = best.endsUs + (g.p.DeadlineUs-best.endsUs)/2
+	best.inTime = true
+	return true
 }
 
 // rivals are the plans of simpler strategies.

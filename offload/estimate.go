@@ -60,7 +60,7 @@ func (e *placer) takeState() {
 		e.target[f.Task] = int32(f.Target)
 		finish := f.FinishUs
 		if !f.Done {
-			finish = max(finish, now)
+			finish = p.runsUntil(&f, e.speedOf(f.Node), 1)
 			e.capacity(f.Target, f.Node).add(now, finish-now, e.width(int(f.Task), f.Target))
 		}
 		e.finish[f.Task] = finish
@@ -84,6 +84,17 @@ func (e *placer) capacity(target, node int) *profile {
 		}
 	}
 	return e.pools[0].cores
+}
+
+// speedOf is a node's speed, the fastest one's where the node is not known.
+func (e *placer) speedOf(node int) float64 {
+	switch {
+	case node >= 0:
+		return e.g.p.Platform.Nodes[node].Speed
+	case len(e.pools) > 0:
+		return e.pools[0].speed
+	}
+	return 0
 }
 
 func (e *placer) width(i, target int) int {

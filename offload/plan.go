@@ -30,29 +30,36 @@ type Placement struct {
 	Reason      Reason
 }
 
-// Reason is why a placement was chosen. It names its targets, and has JSON
-// names, because it is stored with the placement and read long after the
-// platform has changed.
+// Reason is why a placement was chosen. It names its targets, because it is
+// stored with the placement, as a ReasonDoc, and read long after the platform
+// has changed.
 type Reason struct {
-	Considered    []Considered `json:"considered"`
-	ChosenBecause string       `json:"chosen_because"`
+	Considered    []Considered
+	ChosenBecause string
 }
 
 // Considered is one alternative of a placement as the planner saw it.
 type Considered struct {
-	Target   string        `json:"target"`            // "private" or a provider's name
-	MemMiB   int           `json:"mem_mib,omitempty"` // 0 for private
-	FinishUs int64         `json:"finish_us"`
-	Cost     pricing.Money `json:"cost_pico_usd"`
-	RuledOut string        `json:"ruled_out,omitempty"` // empty when it was possible
+	Target   string // "private" or a provider's name
+	MemMiB   int    // 0 for private
+	FinishUs int64  // Never when it can never finish
+	Cost     pricing.Money
+	RuledOut string // empty when it was possible
 }
 
 // Bound is a certificate: no plan that meets the deadline costs less.
 type Bound struct {
 	Cost       pricing.Money
 	Infeasible bool   // no plan can meet the deadline at all
-	Why        string // "window" or "capacity" when infeasible
+	Why        string // when infeasible: NoSite, NoWindow or NoCapacity
 }
+
+// Why no plan can meet a deadline.
+const (
+	NoSite     = "site"     // some task can run nowhere
+	NoWindow   = "window"   // some chain of tasks takes longer, even with nothing in the way
+	NoCapacity = "capacity" // what must run at home is more than its cores can do
+)
 
 // Outcome is what executing a plan takes and costs.
 type Outcome struct {

@@ -13,10 +13,10 @@ import (
 // target, mem_mib, node, not_before) and, beside it, what was predicted and why.
 // Equal plans marshal to equal bytes.
 type PlanDoc struct {
-	Planner    string             `json:"planner,omitempty"`
-	DeadlineS  *float64           `json:"deadline_s,omitempty"`
-	Predicted  *PredictedDoc      `json:"predicted,omitempty"`
-	LowerBound *float64           `json:"lower_bound_usd,omitempty"`
+	Planner    string             `json:"planner"`
+	DeadlineS  *float64           `json:"deadline_s"` // null when there is none
+	Predicted  *PredictedDoc      `json:"predicted"`
+	LowerBound *float64           `json:"lower_bound_usd"`      // null when infeasible
 	Infeasible string             `json:"infeasible,omitempty"` // why no plan can meet the deadline
 	POnTime    *float64           `json:"p_on_time,omitempty"`  // for the caller to fill in
 	PlanningMs *float64           `json:"planning_ms,omitempty"`
@@ -55,10 +55,10 @@ type ReasonDoc struct {
 // ConsideredDoc is one alternative.
 type ConsideredDoc struct {
 	Target   string   `json:"target"`
-	MemMiB   int      `json:"mem_mib,omitempty"`
+	MemMiB   *int     `json:"mem_mib"`  // null for private
 	FinishS  *float64 `json:"finish_s"` // null when it can never finish
 	CostUSD  float64  `json:"cost_usd"`
-	RuledOut string   `json:"ruled_out,omitempty"`
+	RuledOut string   `json:"ruled_out"` // empty when it was possible
 }
 
 // SiteName is "private" or the provider's name.
@@ -124,7 +124,11 @@ func reasonDoc(r *Reason) *ReasonDoc {
 	}
 	doc := &ReasonDoc{ChosenBecause: r.ChosenBecause, Considered: make([]ConsideredDoc, 0, len(r.Considered))}
 	for _, c := range r.Considered {
-		doc.Considered = append(doc.Considered, ConsideredDoc{c.Target, c.MemMiB, seconds(c.FinishUs), c.Cost.USD(), c.RuledOut})
+		d := ConsideredDoc{Target: c.Target, FinishS: seconds(c.FinishUs), CostUSD: c.Cost.USD(), RuledOut: c.RuledOut}
+		if c.MemMiB != 0 {
+			d.MemMiB = &c.MemMiB
+		}
+		doc.Considered = append(doc.Considered, d)
 	}
 	return doc
 }

@@ -42,13 +42,6 @@ type planning struct {
 	seen    [][]Considered
 }
 
-// errNotAllowed reports a task that no site may run.
-type errNotAllowed struct{ task string }
-
-func (e errNotAllowed) Error() string {
-	return "task " + e.task + " is allowed neither at home nor at any provider"
-}
-
 const defaultDecodes = 100
 
 func newPlanning(p *Problem, b Budget) (*planning, error) {

@@ -77,9 +77,9 @@ func (p *Platform) ProviderIndex(name string) int {
 }
 
 // ConfigIndex finds the first configuration with that memory size, or -1.
-func (p *Provider) ConfigIndex(memMiB int) int {
-	for c := range p.Configs {
-		if p.Configs[c].MemMiB == memMiB {
+func (q *Provider) ConfigIndex(memMiB int) int {
+	for c := range q.Configs {
+		if q.Configs[c].MemMiB == memMiB {
 			return c
 		}
 	}

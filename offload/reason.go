@@ -21,6 +21,8 @@ func (g *planning) reason(d *decision, o *Outcome, i int) Reason {
 	r := Reason{ChosenBecause: g.because[i]}
 	target := int(d.target[i])
 	switch {
+	case !g.home[i] && len(g.options[i]) == 0:
+		r.ChosenBecause = "no site can run it"
 	case target != Private && !g.home[i]:
 		r.ChosenBecause = "it cannot run at home: " + g.notHome(i)
 	case target == Private && len(g.options[i]) == 0:
