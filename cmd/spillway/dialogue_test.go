@@ -50,9 +50,19 @@ func TestDialogues(t *testing.T) {
 			if *update {
 				require.NoError(t, os.WriteFile(file, []byte(got.String()), 0o644))
 			}
-			require.Equal(t, string(want), got.String())
+			requireSameLines(t, string(want), got.String())
 		})
 	}
+}
+
+// requireSameLines fails at the first line that differs: dialogues are long.
+func requireSameLines(t *testing.T, want, got string) {
+	t.Helper()
+	w, g := strings.SplitAfter(want, "\n"), strings.SplitAfter(got, "\n")
+	for k := range min(len(w), len(g)) {
+		require.Equal(t, w[k], g[k], "line %d, after %s", k+1, strings.Join(w[max(0, k-3):k], ""))
+	}
+	require.Equal(t, len(w), len(g), "number of lines")
 }
 
 // volatile is what differs between two equal calls.
@@ -122,9 +132,8 @@ func split(line string, dirs map[string]string) []string {
 		line = strings.ReplaceAll(line, "$"+name, dir)
 	}
 	var words []string
-	quoted := false
 	for k, part := range strings.Split(line, "'") {
-		if quoted = k%2 == 1; quoted {
+		if k%2 == 1 {
 			words = append(words, part)
 		} else {
 			words = append(words, strings.Fields(part)...)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +42,8 @@ func (a *app) explainCommand() *cobra.Command {
 	return cmd
 }
 
-func reasonOf(t *workflow.TaskRecord) (offload.Reason, error) {
-	var reason offload.Reason
+func reasonOf(t *workflow.TaskRecord) (offload.ReasonDoc, error) {
+	reason := offload.ReasonDoc{Considered: []offload.ConsideredDoc{}}
 	if len(t.Reason) == 0 {
 		return reason, nil
 	}
@@ -76,14 +77,19 @@ func (a *app) explainTask(run *workflow.RunRecord, t *workflow.TaskRecord, forma
 		{head: ""}, {head: "SITE", width: 20}, {head: "MIB", right: true}, {head: "FINISH", right: true}, {head: "COST", right: true}, {head: "RULED OUT", width: 36},
 	}}
 	for _, c := range reason.Considered {
-		mark, mem := "", ""
-		if c.Target == t.Site && c.MemMiB == t.MemoryMiB {
+		mark, mem, size := "", "", 0
+		if c.MemMiB != nil {
+			mem, size = strconv.Itoa(*c.MemMiB), *c.MemMiB
+		}
+		if c.Target == t.Site && size == t.MemoryMiB {
 			mark = "*"
 		}
-		if c.MemMiB > 0 {
-			mem = strconv.Itoa(c.MemMiB)
+		finish, cost := "never", ""
+		if c.FinishS != nil {
+			finish = duration(time.Duration(*c.FinishS * float64(time.Second)))
+			cost = usdText(c.CostUSD)
 		}
-		tab.add(mark, c.Target, mem, span(c.FinishUs), dollars(c.Cost), c.RuledOut)
+		tab.add(mark, c.Target, mem, finish, cost, c.RuledOut)
 	}
 	return tab.print(a.out)
 }

@@ -23,6 +23,7 @@ type planFlags struct {
 	planner string
 	seed    int64
 	sigma   float64
+	margin  float64 // percent of the deadline; negative: as run would
 	effort  *choice
 	all     bool
 }
@@ -43,6 +44,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.planner, "planner", offload.DefaultPlanner, "planner")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of the planner's random numbers")
 	cmd.Flags().Float64Var(&f.sigma, "noise", 0, "expected spread of run times: standard deviation of their logarithm")
+	cmd.Flags().Float64Var(&f.margin, "margin", -1, "`percent` of the deadline to keep free")
+	cmd.Flags().Lookup("margin").DefValue = "7, less where history tells run times; 0 for a trace"
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all tasks in the table")
 	f.effort = choiceFlag(cmd, "effort", "", "how long to search", "default", "low", "max")
 	output := outputFlag(cmd, "table", "json", "svg")
@@ -60,7 +63,7 @@ func (a *app) planCommand() *cobra.Command {
 			err = a.printPlan(p, f.all)
 		}
 		if err == nil && p.plan.LowerBound.Infeasible {
-			err = &exitError{exitInfeasible, fmt.Errorf("no plan can meet the deadline: %s", infeasible(p.plan.LowerBound.Why))}
+			err = &exitError{exitInfeasible, fmt.Errorf("no plan can meet the deadline: %s", p.infeasible())}
 		}
 		return err
 	}
@@ -75,24 +78,42 @@ func plannerList() string {
 	return b.String()
 }
 
-// infeasible says a bound's reason in words.
-func infeasible(why string) string {
-	switch why {
-	case "window":
-		return "its longest chain of tasks takes longer, even at the fastest sites and with nothing in the way"
-	case "capacity":
-		return "what must run at the private site is more than its cores can do"
-	}
-	return why
-}
-
 // planned is a plan with what it was made from and for.
 type planned struct {
 	*instance
-	plan    offload.Plan
-	onTime  *float64 // probability, when a spread is expected
-	took    time.Duration
-	private int64 // makespan of the all-private plan in microseconds; offload.Never
+	plan   offload.Plan
+	onTime *float64 // probability, when a spread is expected
+	took   time.Duration
+}
+
+// infeasible says in words why no plan can meet the deadline.
+func (p *planned) infeasible() string {
+	switch why := p.plan.LowerBound.Why; why {
+	case offload.NoSite:
+		return p.stranded()
+	case offload.NoWindow:
+		return "its longest chain of tasks takes longer, even at the fastest sites and with nothing in the way"
+	case offload.NoCapacity:
+		return "what must run at the private site is more than its cores can do"
+	default:
+		return why
+	}
+}
+
+// stranded names the first task that every site rules out, and why each does.
+func (p *planned) stranded() string {
+	for i := range p.plan.Placements {
+		var why []string
+		for _, c := range p.plan.Placements[i].Reason.Considered {
+			if c.RuledOut != "" {
+				why = append(why, c.Target+": "+c.RuledOut)
+			}
+		}
+		if len(why) == len(p.plan.Placements[i].Reason.Considered) {
+			return fmt.Sprintf("no site can run task %s (%s)", p.problem.Tasks[i].ID, strings.Join(why, "; "))
+		}
+	}
+	return "some task can run nowhere"
 }
 
 // doc is the plan in its machine-readable form.
@@ -111,14 +132,24 @@ func (a *app) plan(path string, f *planFlags) (*planned, error) {
 	if !(f.sigma >= 0 && f.sigma <= 2) {
 		return nil, usageErrorf("--noise %g: want 0 to 2", f.sigma)
 	}
-	if !(f.scale > 0) {
+	switch {
+	case !(f.scale > 0):
 		return nil, usageErrorf("--time-scale %g: want more than 0", f.scale)
+	case !(f.margin < 100):
+		return nil, usageErrorf("--margin %g: want 0 to 99", f.margin)
+	case f.margin >= 0 && f.sigma > 0:
+		return nil, usageErrorf("--noise finds its own --margin: give one of them")
 	}
 	in, err := a.instance(path, &f.problemFlags)
 	if err != nil {
 		return nil, err
 	}
 	in.problem.Seed = f.seed
+	if f.margin >= 0 {
+		in.problem.MarginUs = int64(f.margin / 100 * float64(in.problem.DeadlineUs))
+	} else if in.graph.Spec.IsTrace() {
+		in.problem.MarginUs = 0 // its run times are what they were
+	}
 	p := &planned{instance: in}
 	budget := offload.Budget{Decodes: decodes[f.effort.value]}
 	began := time.Now()

@@ -140,11 +140,15 @@ func duration(d time.Duration) string {
 
 // dollars is an amount for people, to a ten-thousandth of a cent.
 func dollars(m pricing.Money) string {
-	if m == 0 {
+	return usdText(m.USD())
+}
+
+func usdText(usd float64) string {
+	switch {
+	case usd == 0:
 		return "$0"
-	}
-	if m > 0 && m < pricing.USD/1_000_000 {
+	case usd > 0 && usd < 1e-6:
 		return "<$0.000001"
 	}
-	return fmt.Sprintf("$%.6f", m.USD())
+	return fmt.Sprintf("$%.6f", usd)
 }

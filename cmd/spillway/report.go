@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -39,23 +38,11 @@ func (a *app) reportCommand() *cobra.Command {
 	return cmd
 }
 
-// graphOf is the graph of a kept run, or nil when it cannot be made again from
-// the definition alone: a foreach took its elements from a task's output. The
-// report then lacks dependencies and file names, and no sum.
+// graphOf is the graph of a kept run, or nil when it cannot be made again, as
+// by a version that reads definitions otherwise. The report then lacks
+// dependencies and file names, and no sum.
 func graphOf(r *workflow.Record) *workflow.Graph {
-	spec, err := workflow.ParseAny(r.Filename, r.Source)
-	if err != nil {
-		return nil
-	}
-	given := map[string]any{}
-	if len(r.Run.Params) > 0 && json.Unmarshal(r.Run.Params, &given) != nil {
-		return nil
-	}
-	params, err := workflow.Bind(spec, given)
-	if err != nil {
-		return nil
-	}
-	g, err := workflow.Expand(spec, params)
+	g, err := workflow.Rebuild(r)
 	if err != nil || len(g.Instances) != len(r.Tasks) {
 		return nil
 	}

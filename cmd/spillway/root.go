@@ -82,6 +82,11 @@ func (a *app) addCommands(root *cobra.Command) {
 	group("plan", a.validateCommand(), a.planCommand(), a.simulateCommand(), a.genCommand())
 	group("run", a.runsCommand(), a.reportCommand(), a.tasksCommand(), a.logsCommand(), a.explainCommand(), a.cancelCommand())
 	root.AddCommand(a.versionCommand())
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.RunE = func(*cobra.Command, []string) error {
+		return usageErrorf("which shell? bash, fish, powershell or zsh")
+	}
 }
 
 // begin completes the flags of a command from the environment. From then on an

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spillway/spillway/engine"
-	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/pricing"
 	"github.com/spillway/spillway/store/sqlite"
 	"github.com/spillway/spillway/workflow"
@@ -40,17 +39,10 @@ func stateWithRuns(t *testing.T) string {
 }
 
 func succeededRun() workflow.Record {
-	reason, err := json.Marshal(offload.Reason{
-		ChosenBecause: "buying it frees 40 s at home for the least money",
-		Considered: []offload.Considered{
-			{Target: "private", FinishUs: 80_000_000},
-			{Target: "sandbox:aws", MemMiB: 1769, FinishUs: 41_000_000, Cost: pricing.USD / 1000},
-			{Target: "sandbox:gcp", FinishUs: offload.Never, RuledOut: "denied"},
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
+	const reason = `{"chosen_because": "buying it frees 40 s at home for the least money", "considered": [
+		{"target": "private", "mem_mib": null, "finish_s": 80, "cost_usd": 0, "ruled_out": ""},
+		{"target": "sandbox:aws", "mem_mib": 1769, "finish_s": 41, "cost_usd": 0.001, "ruled_out": ""},
+		{"target": "sandbox:gcp", "mem_mib": null, "finish_s": null, "cost_usd": 0, "ruled_out": "denied"}]}`
 	return workflow.Record{
 		Run: workflow.RunRecord{
 			ID: "01aaa-mosaic", Workflow: "mosaic", State: workflow.RunSucceeded, Planner: "density", TimeScale: 1,
@@ -63,7 +55,7 @@ func succeededRun() workflow.Record {
 		},
 		Tasks: []workflow.TaskRecord{
 			{Index: 0, ID: "project[0]", Task: "project", State: workflow.TaskSucceeded, Attempts: 1, Site: "private", StartedAt: at(1), FinishedAt: at(41)},
-			{Index: 1, ID: "project[1]", Task: "project", State: workflow.TaskSucceeded, Attempts: 2, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(3), FinishedAt: at(42), Reason: reason},
+			{Index: 1, ID: "project[1]", Task: "project", State: workflow.TaskSucceeded, Attempts: 2, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(3), FinishedAt: at(42), Reason: json.RawMessage(reason)},
 		},
 		Attempts: []workflow.AttemptRecord{
 			{ID: "a0", Task: 0, Number: 1, State: workflow.AttemptSucceeded, Site: "private", StartedAt: at(1), FinishedAt: at(41), LogTail: "projected a\n"},
