@@ -38,7 +38,7 @@ func (s *State) order(id string) (Order, error) {
 
 func (s *State) outputOf(i, f int) OrderOutput {
 	file := &s.Graph.Files[f]
-	out := OrderOutput{Path: file.Path}
+	out := OrderOutput{Path: file.Path, Size: file.Size}
 	if outs := s.taskOf(i).Outputs; file.Output >= 0 && file.Output < len(outs) {
 		out.Name, out.Value = outs[file.Output].Name, outs[file.Output].Value != ""
 	}

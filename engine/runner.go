@@ -47,6 +47,7 @@ type OrderInput struct {
 type OrderOutput struct {
 	Name, Path string
 	Value      bool
+	Size       int64 // bytes, as estimated
 }
 
 // Move is one file on its way between two sites.
