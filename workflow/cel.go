@@ -84,7 +84,7 @@ func celBasename(path ref.Val) ref.Val {
 type costs struct{}
 
 // CallCost is the cost of one call, nil where CEL's own estimate holds.
-func (costs) CallCost(function, _ string, _ []ref.Val, result ref.Val) *uint64 {
+func (costs) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
 	var cost uint64
 	switch r := result.(type) {
 	case traits.Lister:
@@ -97,7 +97,9 @@ func (costs) CallCost(function, _ string, _ []ref.Val, result ref.Val) *uint64 {
 		if function != "join" {
 			return nil
 		}
-		cost = 1 + uint64(len(r))/8
+		items, _ := args[0].(traits.Sizer)
+		n, _ := items.Size().(types.Int)
+		cost = 1 + uint64(n) + uint64(len(r))/8
 	default:
 		return nil
 	}

@@ -26,6 +26,9 @@ type Command struct {
 	Secrets map[string]string // environment variable -> name of the secret, resolved where the attempt is sent
 }
 
+// maxCommandBytes bounds the environment and arguments of one attempt; Linux takes twice as much.
+const maxCommandBytes = 1 << 20
+
 var errProvisional = errors.New("its foreach is not resolved yet")
 
 // Command evaluates what an attempt of an instance executes. All that the instance waits for must have ended.
@@ -46,31 +49,36 @@ func (g *Graph) Command(i int, view View) (Command, error) {
 }
 
 func (g *Graph) command(inst *Instance, t *Task, view View) (Command, error) {
-	x := g.Spec.exprs
 	c := Command{Shell: t.script.text, Env: make(map[string]string, len(t.Env)+len(t.script.exprs)), Secrets: map[string]string{}}
 	for _, s := range t.secrets {
 		c.Secrets[s.env] = s.name
 	}
-	scope := g.scope(inst, t, view)
+	eval, size := g.scope(inst, t, view).evaluator(), 0
+	take := func(value string, err error) (string, error) {
+		if size += len(value); err == nil && size > maxCommandBytes {
+			err = fmt.Errorf("the values of the command have more than %d bytes together: pass them as files", maxCommandBytes)
+		}
+		return value, err
+	}
 	for _, e := range t.Env {
 		if _, secret := c.Secrets[e.Name]; secret {
 			continue
 		}
-		value, err := x.evalText(e.Value, scope.vars)
+		value, err := take(eval.text(e.Value))
 		if err != nil {
 			return c, fmt.Errorf("env %s: %w", e.Name, err)
 		}
 		c.Env[e.Name] = value
 	}
 	for k, e := range t.script.exprs {
-		value, err := x.exprText(e, scope.vars)
+		value, err := take(eval.exprText(e))
 		if err != nil {
 			return c, err
 		}
 		c.Env[exprVar(k)] = value
 	}
 	for _, arg := range t.Args {
-		value, err := x.evalText(arg, scope.vars)
+		value, err := take(eval.text(arg))
 		if err != nil {
 			return c, fmt.Errorf("args: %w", err)
 		}
@@ -111,11 +119,7 @@ func (g *Graph) evaluate(inst *Instance, t *Task, view View) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	vars, err := g.scope(inst, t, view).vars(e)
-	if err != nil {
-		return nil, err
-	}
-	return e.eval(g.Spec.exprs.env, vars)
+	return g.scope(inst, t, view).evaluator().value(e)
 }
 
 // Elements evaluates the foreach of an unresolved task, for Resolve. It says false while a task that the foreach
@@ -138,11 +142,7 @@ func (g *Graph) Elements(task int, view View) (items []any, ready bool, err erro
 		}
 	}
 	s := scope{g: g, view: view, task: t, index: -1, values: map[taskRef]any{}}
-	vars, err := s.vars(e)
-	if err == nil {
-		items, err = g.list(t, e, vars)
-	}
-	if err != nil {
+	if items, err = g.list(t, e, s.vars, &meter{}); err != nil {
 		return nil, true, fmt.Errorf("%s: foreach: %w", t.ID, err)
 	}
 	return items, true, nil
@@ -161,6 +161,8 @@ type scope struct {
 func (g *Graph) scope(inst *Instance, t *Task, view View) *scope {
 	return &scope{g: g, view: view, task: t, item: inst.Item, index: inst.Index, values: map[taskRef]any{}}
 }
+
+func (s *scope) evaluator() evaluator { return evaluator{s.g.Spec.exprs, s.vars, &meter{}} }
 
 // vars are the variables that one expression looks at.
 func (s *scope) vars(e *expression) (map[string]any, error) {

@@ -16,7 +16,8 @@ func Expand(spec *Spec, params map[string]any) (*Graph, error) {
 		return spec.trace.graph(spec), nil
 	}
 	g := newGraph(spec, params)
-	all, errs := g.allElements()
+	m := &meter{}
+	all, errs := g.allElements(m)
 	if len(errs) == 0 {
 		counts := make([]int, len(all))
 		for t := range all {
@@ -30,7 +31,7 @@ func Expand(spec *Spec, params map[string]any) (*Graph, error) {
 	names := make([][]names, len(spec.Tasks))
 	for t := range spec.Tasks {
 		var err error
-		if names[t], err = g.names(t, all[t]); err != nil {
+		if names[t], err = g.names(t, all[t], m); err != nil {
 			errs = append(errs, g.finding(t, err))
 		}
 	}
@@ -49,11 +50,11 @@ func Expand(spec *Spec, params map[string]any) (*Graph, error) {
 }
 
 // allElements are the elements of every task, as long as they are not too many.
-func (g *Graph) allElements() (all [][]element, errs Errors) {
+func (g *Graph) allElements(m *meter) (all [][]element, errs Errors) {
 	all = make([][]element, len(g.Spec.Tasks))
 	total := 0
 	for t := range all {
-		items, err := g.elements(t)
+		items, err := g.elements(t, m)
 		if total += len(items); err == nil && total > MaxInstances {
 			return nil, append(errs, g.finding(t, errTooWide))
 		}
@@ -88,7 +89,7 @@ type element struct {
 }
 
 // elements are what a task's foreach gives before the run starts.
-func (g *Graph) elements(task int) ([]element, error) {
+func (g *Graph) elements(task int, m *meter) ([]element, error) {
 	t := &g.Spec.Tasks[task]
 	switch {
 	case t.Foreach == nil:
@@ -102,7 +103,7 @@ func (g *Graph) elements(task int) ([]element, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := g.list(t, e, map[string]any{"params": g.Params})
+	items, err := g.list(t, e, fixed(map[string]any{"params": g.Params}), m)
 	return known(items), err
 }
 
@@ -123,8 +124,8 @@ func unknown(count int) []element {
 }
 
 // list evaluates a foreach.
-func (g *Graph) list(t *Task, e *expression, vars map[string]any) ([]any, error) {
-	value, err := e.eval(g.Spec.exprs.env, vars)
+func (g *Graph) list(t *Task, e *expression, look lookup, m *meter) ([]any, error) {
+	value, err := evaluator{g.Spec.exprs, look, m}.value(e)
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +146,14 @@ type names struct {
 	in  []string // by input; empty where it is no initial file, or not known yet
 }
 
-func (g *Graph) names(task int, elements []element) ([]names, error) {
+func (g *Graph) names(task int, elements []element, m *meter) ([]names, error) {
 	t := &g.Spec.Tasks[task]
 	all := make([]names, len(elements))
 	for i, e := range elements {
 		n := names{element: e, out: make([]string, len(t.Outputs)), in: make([]string, len(t.Inputs))}
 		var err error
 		for k := range t.Outputs {
-			if n.out[k], err = g.fileName(t.Outputs[k].Path, e); err != nil {
+			if n.out[k], err = g.fileName(t.Outputs[k].Path, e, m); err != nil {
 				return nil, fmt.Errorf("output %d: %w", k+1, err)
 			}
 			if n.out[k] == "" {
@@ -163,7 +164,7 @@ func (g *Graph) names(task int, elements []element) ([]names, error) {
 			if t.Inputs[k].From != "params" {
 				continue
 			}
-			if n.in[k], err = g.fileName(t.Inputs[k].Path, e); err != nil {
+			if n.in[k], err = g.fileName(t.Inputs[k].Path, e, m); err != nil {
 				return nil, fmt.Errorf("input %d: %w", k+1, err)
 			}
 		}
@@ -190,7 +191,7 @@ func firstTwice(list []string) string {
 }
 
 // fileName evaluates a path; it is empty where it depends on an element that is not known yet.
-func (g *Graph) fileName(path Text, e element) (string, error) {
+func (g *Graph) fileName(path Text, e element, m *meter) (string, error) {
 	segments, err := g.Spec.exprs.segments(path)
 	if err != nil {
 		return "", err
@@ -201,7 +202,7 @@ func (g *Graph) fileName(path Text, e element) (string, error) {
 		}
 	}
 	vars := map[string]any{"params": g.Params, "item": e.item, "index": int64(e.index)}
-	name, err := g.Spec.exprs.evalText(path, fixed(vars))
+	name, err := evaluator{g.Spec.exprs, fixed(vars), m}.text(path)
 	if err != nil {
 		return "", err
 	}
@@ -470,13 +471,13 @@ func (g *Graph) clone() *Graph {
 
 // replace gives some tasks other elements, and makes all links from and to them anew.
 func (g *Graph) replace(changed map[int][]element) error {
-	stale := map[int]bool{}
+	stale, m := map[int]bool{}, &meter{}
 	for u := range g.Spec.Tasks {
 		elements, ok := changed[u]
 		if stale[u] = ok || g.readsFrom(u, changed); !ok {
 			continue
 		}
-		all, err := g.names(u, elements)
+		all, err := g.names(u, elements, m)
 		if err != nil {
 			return g.finding(u, err)
 		}

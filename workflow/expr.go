@@ -18,7 +18,9 @@ import (
 const (
 	maxExprBytes = 8 << 10
 	maxExprCost  = 1_000_000
-	maxTextBytes = 128<<10 - 64 // what Linux lets one environment variable or argument hold
+	maxCallCost  = 20 * maxExprCost // of all expressions of one call together, about a second
+	maxExprs     = 2 * MaxTasks     // different ones in a definition
+	maxTextBytes = 128<<10 - 64     // what Linux lets one environment variable or argument hold
 )
 
 // roots are the names an expression may look at. Which of them depends on where it stands.
@@ -47,10 +49,11 @@ type expression struct {
 	uses   roots
 	tasks  []taskRef
 	ast    *cel.Ast
+	err    error // of compiling it
 
-	once    sync.Once
+	once    sync.Once // makes the program
 	program cel.Program
-	err     error
+	broken  error
 }
 
 // taskRef is one look at a task: tasks.ID, with the output that is read, if it is one.
@@ -63,6 +66,7 @@ type expressions struct {
 	env    *cel.Env
 	byText map[string]*expression
 	texts  map[Text][]segment
+	consts meter // of what is evaluated while compiling
 }
 
 func newExpressions(params []Param) (*expressions, error) {
@@ -100,7 +104,12 @@ func (x *expressions) compile(source string) (*expression, error) {
 		return e, e.err
 	}
 	e := &expression{source: source}
-	e.err = e.check(x.env)
+	if len(x.byText) >= maxExprs {
+		return e, fmt.Errorf("the definition has more than %d different expressions", maxExprs)
+	}
+	if e.err = e.check(x.env); e.err == nil && e.uses == 0 { // a constant: that it fails is known now
+		_, e.err = e.eval(x.env, map[string]any{}, &x.consts)
+	}
 	x.byText[source] = e
 	return e, e.err
 }
@@ -124,15 +133,8 @@ func (e *expression) check(env *cel.Env) error {
 		return nil // never compiled: a secret is a reference, not a value
 	}
 	checked, issues := env.Check(parsed)
-	if err := issueError(issues); err != nil {
-		return err
-	}
 	e.ast = checked
-	if e.uses == 0 { // a constant: what it gives is known now, and so is that it fails
-		_, err := e.eval(env, map[string]any{})
-		return err
-	}
-	return nil
+	return issueError(issues)
 }
 
 // issueError is the first complaint of CEL in one line.
@@ -148,15 +150,20 @@ func issueError(issues *cel.Issues) error {
 	return errors.New(short200(strings.NewReplacer(typeParams, "params", typeTask, "task", typeRun, "run").Replace(message)))
 }
 
-// eval runs the expression. vars must not be kept by anyone.
-func (e *expression) eval(env *cel.Env, vars map[string]any) (any, error) {
+// eval runs the expression and adds its steps to a meter. vars must not be kept by anyone.
+func (e *expression) eval(env *cel.Env, vars map[string]any, m *meter) (any, error) {
 	e.once.Do(func() {
-		e.program, e.err = env.Program(e.ast, cel.CostLimit(maxExprCost), cel.CostTracking(costs{}))
+		e.program, e.broken = env.Program(e.ast, cel.CostLimit(maxExprCost), cel.CostTracking(costs{}))
 	})
-	if e.err != nil {
-		return nil, e.err
+	if e.broken != nil {
+		return nil, e.broken
 	}
-	out, _, err := e.program.Eval(vars)
+	out, details, err := e.program.Eval(vars)
+	if details != nil && details.ActualCost() != nil {
+		if tooMany := m.add(*details.ActualCost()); tooMany != nil {
+			return nil, tooMany
+		}
+	}
 	if err != nil {
 		message := strings.Join(strings.Fields(err.Error()), " ")
 		if strings.Contains(message, "cost limit exceeded") {

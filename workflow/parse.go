@@ -13,7 +13,7 @@ import (
 )
 
 // maxNodes bounds the node tree of a definition, which takes far more memory than its text.
-const maxNodes = 1_000_000
+const maxNodes = 2_000_000
 
 // maxDepth bounds the nesting of a definition.
 const maxDepth = 64

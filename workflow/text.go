@@ -120,34 +120,34 @@ func fixed(vars map[string]any) lookup {
 	return func(*expression) (map[string]any, error) { return vars, nil }
 }
 
-// evalText replaces the expressions of a text by their values.
-func (x *expressions) evalText(text Text, look lookup) (string, error) {
-	segments, err := x.segments(text)
+// meter counts the steps of all expressions of one call, so that many cheap ones cannot take forever either.
+type meter struct{ steps uint64 }
+
+func (m *meter) add(steps uint64) error {
+	if m.steps += steps; m.steps > maxCallCost {
+		return fmt.Errorf("the expressions take more than %d steps together", uint64(maxCallCost))
+	}
+	return nil
+}
+
+// evaluator evaluates the expressions of one call.
+type evaluator struct {
+	x     *expressions
+	look  lookup
+	meter *meter
+}
+
+func (v evaluator) value(e *expression) (any, error) {
+	vars, err := v.look(e)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var b strings.Builder
-	for _, s := range segments {
-		if s.expr == nil {
-			b.WriteString(s.literal)
-			continue
-		}
-		value, err := x.exprText(s.expr, look)
-		if err != nil {
-			return "", err
-		}
-		b.WriteString(value)
-	}
-	return checkText(b.String())
+	return e.eval(v.x.env, vars, v.meter)
 }
 
 // exprText is the value of an expression as text that a process can be given.
-func (x *expressions) exprText(e *expression, look lookup) (string, error) {
-	vars, err := look(e)
-	if err != nil {
-		return "", err
-	}
-	value, err := e.eval(x.env, vars)
+func (v evaluator) exprText(e *expression) (string, error) {
+	value, err := v.value(e)
 	if err != nil {
 		return "", err
 	}
@@ -155,15 +155,36 @@ func (x *expressions) exprText(e *expression, look lookup) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return checkText(text)
+	return text, checkText(text)
 }
 
-func checkText(text string) (string, error) {
+// text replaces the expressions of a text by their values.
+func (v evaluator) text(text Text) (string, error) {
+	segments, err := v.x.segments(text)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, s := range segments {
+		piece := s.literal
+		if s.expr != nil {
+			if piece, err = v.exprText(s.expr); err != nil {
+				return "", err
+			}
+		}
+		if out.WriteString(piece); out.Len() > maxTextBytes {
+			break
+		}
+	}
+	return out.String(), checkText(out.String())
+}
+
+func checkText(text string) error {
 	switch {
 	case len(text) > maxTextBytes:
-		return "", fmt.Errorf("a value has %d bytes; a process takes at most %d in one argument or variable: pass it as a file", len(text), maxTextBytes)
+		return fmt.Errorf("a value has more than %d bytes, which is what a process takes in one argument or variable: pass it as a file", maxTextBytes)
 	case strings.ContainsRune(text, 0):
-		return "", errors.New("a value holds a zero byte, which no argument or variable can")
+		return errors.New("a value holds a zero byte, which no argument or variable can")
 	}
-	return text, nil
+	return nil
 }
