@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -44,6 +45,10 @@ type Options struct {
 	// WorkDir becomes the command's working directory: it is made empty and removed afterwards. Empty: a
 	// temporary one.
 	WorkDir string
+	// KeepWorkDir lets a working directory that the command left empty stay for the next attempt. To make
+	// and remove one costs more than to start a process: ext4 gives the inode of a removed file to nobody
+	// for a minute, and each new file looks through all of these.
+	KeepWorkDir bool
 	// Log opens where the command's output goes, at its first byte; nil: only the manifest's tail is kept.
 	Log      func() (io.WriteCloser, error)
 	LogBytes int64 // bound of the log; 0: 10 MiB
@@ -104,7 +109,7 @@ func (a *attempt) execute(ctx context.Context) {
 		a.fail(envelope.FailInternal, "working directory: %v", err)
 		return
 	}
-	defer a.removeWorkDir()
+	defer a.leaveWorkDir()
 	a.m.FetchUs = timed(func() { a.fetchInputs(ctx) })
 	if a.m.Failure == nil {
 		a.m.CommandUs = timed(func() { a.command(ctx) })
@@ -121,28 +126,48 @@ func timed(f func()) int64 {
 	return time.Since(begin).Microseconds()
 }
 
-// makeWorkDir makes an empty directory. One that is there was left by a runner that died.
+// makeWorkDir makes an empty directory. One that is there was kept, or left by a runner that died.
 func (a *attempt) makeWorkDir() (err error) {
-	if a.opt.WorkDir == "" {
+	dir := a.opt.WorkDir
+	if dir == "" {
 		a.opt.WorkDir, err = os.MkdirTemp("", "spillway-")
 		return err
 	}
-	err = os.Mkdir(a.opt.WorkDir, 0o700)
+	err = os.Mkdir(dir, 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.MkdirAll(a.opt.WorkDir, 0o700)
+		return os.MkdirAll(dir, 0o700)
 	}
-	if errors.Is(err, fs.ErrExist) {
-		a.removeWorkDir()
-		return os.Mkdir(a.opt.WorkDir, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	if isFresh(dir) {
+		return nil
+	}
+	if err := RemoveDir(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
 }
 
-func (a *attempt) removeWorkDir() {
+// isFresh tells whether dir is as good as a new one, and gives it a new one's permissions.
+func isFresh(dir string) bool {
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	_, err = f.Readdirnames(1)
+	return errors.Is(err, io.EOF) && f.Chmod(0o700) == nil
+}
+
+// leaveWorkDir removes the directory unless it serves the next attempt as it is.
+func (a *attempt) leaveWorkDir() {
 	if a.root != nil {
 		_ = a.root.Close()
 	}
-	_ = RemoveDir(a.opt.WorkDir) // what cannot be removed is another user's
+	if !a.opt.KeepWorkDir || !isFresh(a.opt.WorkDir) {
+		_ = RemoveDir(a.opt.WorkDir) // what cannot be removed is another user's
+	}
 }
 
 // RemoveDir removes working directories, of which most are empty, and which a command may have made

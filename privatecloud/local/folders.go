@@ -15,12 +15,13 @@ import (
 	"github.com/spillway/spillway/runner"
 )
 
-// Below the site's folder lie work/RUN/ATTEMPT while an attempt executes and logs/RUN/ATTEMPT.log after it.
-// Neither they nor manifests are synced to the disk: what the kernel has accepted outlives every process,
+// Below the site's folder lie work/RUN/PID-SLOT, where attempts execute, logs/RUN/ATTEMPT.log and
+// results/RUN.jsonl. None of it is synced to the disk: what the kernel has accepted outlives every process,
 // and after a power cut the engine finds no manifest and runs the attempt again.
 const (
-	workDir = "work"
-	logDir  = "logs"
+	workDir   = "work"
+	logDir    = "logs"
+	resultDir = "results"
 )
 
 // LogPath is where the output of an attempt is kept at the site in dir. There is no file when the attempt
@@ -41,9 +42,10 @@ func createLog(name string) (io.WriteCloser, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
-// isName accepts what can be the name of a file.
+// isName accepts what can be the name of a file and part of a line.
 func isName(s string) bool {
-	return s != "" && s != "." && s != ".." && len(s) <= 200 && !strings.ContainsAny(s, "/\x00")
+	return s != "" && s != "." && s != ".." && len(s) <= 200 &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r == '/' || r < ' ' })
 }
 
 func (s *Site) workDir(run string) string { return filepath.Join(s.cfg.Dir, workDir, run) }
@@ -59,16 +61,9 @@ func (s *Site) Reap(run string) (ended int, err error) {
 	if !isName(run) {
 		return 0, fmt.Errorf("reap run %q: not the name of a file", run)
 	}
-	s.mu.Lock()
-	busy := s.running[run]
-	s.mu.Unlock()
-	if busy > 0 {
-		return 0, fmt.Errorf("reap run %s: this engine itself executes %d attempts of it", run, busy)
+	if n := s.users(run); n > 0 {
+		return 0, fmt.Errorf("reap run %s: this engine itself executes %d attempts of it", run, n)
 	}
-	return s.reap(run)
-}
-
-func (s *Site) reap(run string) (int, error) {
 	ended, left := procgroup.End(s.mark(run), s.workDir(run))
 	if len(left) > 0 {
 		return ended, fmt.Errorf("reap run %s: processes %v of a dead engine cannot be ended", run, left)
@@ -77,4 +72,13 @@ func (s *Site) reap(run string) (int, error) {
 		return ended, fmt.Errorf("reap run %s: %w", run, err)
 	}
 	return ended, nil
+}
+
+func (s *Site) users(run string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.results[run]; r != nil {
+		return r.users
+	}
+	return 0
 }

@@ -51,9 +51,10 @@ type Site struct {
 	cfg Config
 
 	mu      sync.Mutex
-	free    []room         // of each node
-	queue   []*waiter      // attempts that wait for room, longest first
-	running map[string]int // attempts of each run between their first and last file
+	free    []room    // of each node
+	slots   []int     // free ones, as many as there are cores; the last used is used next
+	queue   []*waiter // attempts that wait for room, longest first
+	results map[string]*results
 }
 
 // Open checks the configuration and makes the site's folders.
@@ -66,11 +67,14 @@ func Open(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("private site: %w", err)
 	}
 	cfg.Dir = dir
-	s := &Site{cfg: cfg, running: map[string]int{}}
+	s := &Site{cfg: cfg, results: map[string]*results{}}
 	for _, n := range cfg.Nodes {
 		s.free = append(s.free, n.room())
+		for range n.Cores {
+			s.slots = append(s.slots, len(s.slots))
+		}
 	}
-	for _, name := range []string{workDir, logDir} {
+	for _, name := range []string{workDir, logDir, resultDir} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, fmt.Errorf("private site: %w", err)
 		}
@@ -115,11 +119,16 @@ func (s *Site) Execute(ctx context.Context, inv providers.Invocation) providers.
 	if !isName(run) || !isName(attempt) {
 		return failed(providers.Refused, "run %q, attempt %q: not names of files", run, attempt)
 	}
-	held, err := s.acquire(ctx, demandOf(inv), run)
+	results, err := s.use(run)
 	if err != nil {
-		return providers.Result{Err: err}
+		return failed(providers.Transient, "%v", err)
 	}
-	defer s.release(held, run)
+	defer s.done(results)
+	held, refusal := s.acquire(ctx, demandOf(inv))
+	if refusal != nil {
+		return providers.Result{Err: refusal}
+	}
+	defer s.release(held)
 	if inv.Started != nil {
 		inv.Started(time.Now())
 	}
@@ -128,7 +137,7 @@ func (s *Site) Execute(ctx context.Context, inv providers.Invocation) providers.
 		ctx, cancel = context.WithTimeout(ctx, inv.Timeout)
 		defer cancel()
 	}
-	m := runner.Run(ctx, inv.Envelope, s.options(inv.Envelope))
+	m := runner.Run(ctx, inv.Envelope, s.options(inv.Envelope, results, held.slot))
 	return providers.Result{Manifest: &m, Usage: providers.Usage{Executed: true}}
 }
 
@@ -140,15 +149,17 @@ func failure(class providers.Class, format string, args ...any) *providers.Error
 	return &providers.Error{Class: class, Message: fmt.Sprintf(format, args...)}
 }
 
-// options place the attempt in the site's folders.
-func (s *Site) options(inv envelope.Invocation) runner.Options {
+// options place the attempt in the site's folders. Working directories belong to slots, so that the next
+// attempt can use an empty one again, and to this process, so that engines never meet in one.
+func (s *Site) options(inv envelope.Invocation, r *results, slot int) runner.Options {
 	return runner.Options{
-		Objects:  s.cfg.Objects,
-		WorkDir:  filepath.Join(s.workDir(inv.Run), inv.Attempt),
-		Log:      func() (io.WriteCloser, error) { return createLog(LogPath(s.cfg.Dir, inv.Run, inv.Attempt)) },
-		LogBytes: s.cfg.LogBytes,
-		Path:     os.Getenv("PATH"),
-		Env:      []string{s.mark(inv.Run)},
-		Self:     s.cfg.Self,
+		Objects:     objects{s.cfg.Objects, r, inv.Attempt, inv.Manifest.Key},
+		WorkDir:     filepath.Join(s.workDir(inv.Run), fmt.Sprintf("%d-%d", os.Getpid(), slot)),
+		KeepWorkDir: true,
+		Log:         func() (io.WriteCloser, error) { return createLog(LogPath(s.cfg.Dir, inv.Run, inv.Attempt)) },
+		LogBytes:    s.cfg.LogBytes,
+		Path:        os.Getenv("PATH"),
+		Env:         []string{s.mark(inv.Run)},
+		Self:        s.cfg.Self,
 	}
 }

@@ -39,17 +39,17 @@ func demandOf(inv providers.Invocation) demand {
 type holding struct {
 	room
 	node int
+	slot int // of the site, no other attempt has it: names the working directory
 }
 
 // waiter is an attempt that waits for room.
 type waiter struct {
 	demand
-	run   string
 	ready chan holding // takes one value, without blocking the giver
 }
 
-// acquire waits for room and counts the attempt as running.
-func (s *Site) acquire(ctx context.Context, d demand, run string) (holding, *providers.Error) {
+// acquire waits for room.
+func (s *Site) acquire(ctx context.Context, d demand) (holding, *providers.Error) {
 	if !s.everFits(d) {
 		return holding{}, failure(providers.Refused,
 			"%d cores and %d MiB at node %d: the private site has no such node", d.cores, d.memoryMiB, d.node)
@@ -57,7 +57,7 @@ func (s *Site) acquire(ctx context.Context, d demand, run string) (holding, *pro
 	if ctx.Err() != nil {
 		return holding{}, canceled()
 	}
-	w := &waiter{demand: d, run: run, ready: make(chan holding, 1)}
+	w := &waiter{demand: d, ready: make(chan holding, 1)}
 	s.mu.Lock()
 	s.queue = append(s.queue, w)
 	s.grant()
@@ -88,19 +88,17 @@ func (s *Site) abandon(w *waiter) {
 	s.mu.Unlock()
 	select {
 	case h := <-w.ready:
-		s.release(h, w.run)
+		s.release(h)
 	default:
 	}
 }
 
-func (s *Site) release(h holding, run string) {
+func (s *Site) release(h holding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free[h.node].cores += h.cores
 	s.free[h.node].memoryMiB += h.memoryMiB
-	if s.running[run]--; s.running[run] == 0 {
-		delete(s.running, run)
-	}
+	s.slots = append(s.slots, h.slot)
 	s.grant()
 }
 
@@ -118,8 +116,9 @@ func (s *Site) grant() {
 		}
 		s.free[node].cores -= w.cores
 		s.free[node].memoryMiB -= w.memoryMiB
-		s.running[w.run]++
-		w.ready <- holding{w.room, node}
+		last := len(s.slots) - 1
+		w.ready <- holding{w.room, node, s.slots[last]}
+		s.slots = s.slots[:last]
 	}
 	clear(s.queue[len(kept):])
 	s.queue = kept
