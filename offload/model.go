@@ -11,14 +11,11 @@ const (
 	mib    = 1 << 20
 )
 
-// micros rounds seconds half up to microseconds. Times beyond a million years
+// micros rounds seconds half up to microseconds. Times beyond 285 years
 // saturate, so that sums of them stay far from overflow.
 func micros(seconds float64) int64 {
-	us := math.Floor(float64(seconds*second) + 0.5)
-	if us > math.MaxInt64>>10 {
-		return math.MaxInt64 >> 10
-	}
-	return int64(us)
+	const most = math.MaxInt64 >> 10
+	return int64(max(-most, min(most, math.Floor(float64(seconds*second)+0.5))))
 }
 
 // override is the measured run time of task i on an offering, if there is one.

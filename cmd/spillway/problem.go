@@ -5,7 +5,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -147,6 +149,17 @@ func (a *app) readRuntimes(path string) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	times, err := parseRuntimes(text)
+	if err != nil {
+		return nil, invalidFile(name, err)
+	}
+	return times, nil
+}
+
+// maxRuntime is the longest run time of a task in seconds, about three years.
+const maxRuntime = 100_000_000
+
+func parseRuntimes(text []byte) (map[string]float64, error) {
 	var inside struct {
 		Runtimes map[string]float64 `json:"runtimes"`
 	}
@@ -154,11 +167,11 @@ func (a *app) readRuntimes(path string) (map[string]float64, error) {
 	if json.Unmarshal(text, &inside) == nil && inside.Runtimes != nil {
 		times = inside.Runtimes
 	} else if err := json.Unmarshal(text, &times); err != nil {
-		return nil, invalidFile(name, fmt.Errorf("want an object of seconds by task id: %w", err))
+		return nil, fmt.Errorf("want an object of seconds by task id: %w", err)
 	}
-	for id, s := range times {
-		if !(s >= 0 && s <= maxDeadline) {
-			return nil, invalidFile(name, fmt.Errorf("run time %g of task %s: want 0 to %d s", s, id, maxDeadline))
+	for _, id := range slices.Sorted(maps.Keys(times)) {
+		if s := times[id]; !(s >= 0 && s <= maxRuntime) {
+			return nil, fmt.Errorf("run time %g of task %s: want 0 to %d s", s, id, maxRuntime)
 		}
 	}
 	return times, nil
