@@ -272,7 +272,7 @@ func killFolders(dirs []string) {
 				}
 			}
 			if attempt > 0 {
-				time.Sleep(time.Millisecond) // the killed take a moment to leave
+				time.Sleep(time.Millisecond) //nolint:forbidigo // the kernel sends no event when the killed have left
 			}
 		}
 	}

@@ -34,6 +34,7 @@ const (
 	maxMemoryMiB    = 10240
 	maxTimeout      = 900 * time.Second
 	initTimeout     = 10 * time.Second
+	shareWait       = 30 * time.Second      // for a CPU share, then the caller is throttled
 	returnGrace     = 50 * time.Millisecond // wait for an instance on its way back: on a small share it is stopped 20 ms at a time
 )
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,12 +86,8 @@ func (s *server) invoke(ctx context.Context, fn *function, def *definition, req 
 		TimeoutUs: def.timeout().Microseconds(), PriceBook: s.cfg.Book, Isolated: s.isolated(),
 		StartedAt: time.Now().UnixMicro(), Status: StatusStarted,
 	}
-	if err := s.shares.acquire(ctx, def.MemoryMiB); err != nil {
-		entry.Status = StatusCanceled
-		if err := s.ledger.end(entry); err != nil {
-			return outcome{}, err
-		}
-		return outcome{}, unavailable("the invocation was withdrawn before it began")
+	if err := s.awaitShare(ctx, def.MemoryMiB); err != nil {
+		return outcome{}, err
 	}
 	defer s.shares.release(def.MemoryMiB)
 
@@ -108,6 +105,20 @@ func (s *server) invoke(ctx context.Context, fn *function, def *definition, req 
 		return outcome{}, fmt.Errorf("ledger: %w", err)
 	}
 	return end.outcome(req.id, &entry, def), nil
+}
+
+// awaitShare waits for a CPU share, at most for shareWait: callers count on an answer within their function's time.
+// An error means that nothing ran.
+func (s *server) awaitShare(ctx context.Context, memoryMiB int) error {
+	wait, cancel := context.WithTimeout(ctx, shareWait)
+	defer cancel()
+	switch err := s.shares.acquire(wait, memoryMiB); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return unavailable("the invocation was withdrawn before it began")
+	}
+	return throttled("ConcurrentInvocationLimitExceeded")
 }
 
 // ending is what execute leaves for the answer and the report.
@@ -190,11 +201,11 @@ func (in *instance) coldStart() error {
 	case <-in.ready:
 		return nil
 	case <-in.ended:
-		return fmt.Errorf("Runtime exited with error: %s", in.proc.exit())
+		return errors.New("Runtime exited with error: " + in.proc.exit()) //nolint:staticcheck // Lambda's words
 	case <-limit.C:
 		in.proc.kill()
 		<-in.ended
-		return fmt.Errorf("Init timed out after %.2f seconds", initTimeout.Seconds())
+		return fmt.Errorf("Init timed out after %.2f seconds", initTimeout.Seconds()) //nolint:staticcheck // Lambda's words
 	}
 }
 
@@ -213,8 +224,7 @@ func (in *instance) failedInit(err error) ending {
 // outcome turns an ending into Lambda's answer: the payload, or the error object of the public documentation.
 func (e *ending) outcome(id string, entry *Entry, def *definition) outcome {
 	out := outcome{payload: e.payload, failed: e.status != StatusOK, log: e.report(id, entry, def)}
-	message := ""
-	kind := ""
+	var kind, message string
 	switch e.status {
 	case StatusTimeout:
 		kind, message = "Sandbox.Timedout", fmt.Sprintf("Error: Task timed out after %.2f seconds", def.timeout().Seconds())

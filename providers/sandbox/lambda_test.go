@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ func TestInvoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Text != "hello" || out.StatusCode != 200 || aws.ToString(out.ExecutedVersion) != "$LATEST" || out.FunctionError != nil {
+	if r.Text != "hello" || out.StatusCode != http.StatusOK || aws.ToString(out.ExecutedVersion) != "$LATEST" || out.FunctionError != nil {
 		t.Fatalf("%+v %+v", r, out)
 	}
 	if again := b.must("f", "echo", "", 0); again.Calls != 2 {
@@ -68,10 +69,10 @@ func TestInvokeModesAndErrors(t *testing.T) {
 		}
 		return b.client.Invoke(ctx, &in)
 	}
-	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeDryRun}); err != nil || out.StatusCode != 204 {
+	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeDryRun}); err != nil || out.StatusCode != http.StatusNoContent {
 		t.Errorf("DryRun: %v %v", out, err)
 	}
-	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeEvent, Payload: []byte(`{}`)}); err != nil || out.StatusCode != 202 {
+	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeEvent, Payload: []byte(`{}`)}); err != nil || out.StatusCode != http.StatusAccepted {
 		t.Errorf("Event: %v %v", out, err)
 	}
 	eventually(t, "the event is in the ledger", func() bool {

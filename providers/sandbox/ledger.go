@@ -28,7 +28,6 @@ const (
 	StatusTimeout  Status = "timeout"   // killed at the function's time limit
 	StatusInit     Status = "init"      // the process did not become ready
 	StatusTooLarge Status = "too_large" // the response exceeded MaxPayload
-	StatusCanceled Status = "canceled"  // the caller left before it began: not billed
 	StatusLost     Status = "lost"      // the sandbox ended first; billed at the upper bound
 )
 

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/spillway/spillway/pricing"
@@ -192,12 +193,7 @@ func (b *box) must(name, do, text string, count int) functionReport {
 // eventually polls for a condition that another process brings about.
 func eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if met() {
-			return
-		}
-	}
-	t.Fatalf("never: %s", what)
+	require.Eventually(t, met, 20*time.Second, 5*time.Millisecond, what)
 }
 
 // instancesOf counts the instances' own folders, which are removed when all of an instance's processes are gone.

@@ -64,7 +64,7 @@ func Serve(ctx context.Context, dir string, objects Objects) error {
 		return fmt.Errorf("sandbox: %s is already served: %w", cfg.Dir, err)
 	}
 	defer lock.Close()
-	s, listener, err := open(cfg, objects)
+	s, listener, err := open(ctx, cfg, objects)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -75,7 +75,7 @@ func Serve(ctx context.Context, dir string, objects Objects) error {
 }
 
 // open prepares everything up to the listener; the caller holds the folder's lock.
-func open(cfg Config, objects Objects) (_ *server, _ net.Listener, err error) {
+func open(ctx context.Context, cfg Config, objects Objects) (_ *server, _ net.Listener, err error) {
 	s := &server{
 		cfg: cfg, shares: newShares(cfg.VCPU), used: time.Now(),
 		functions: make(map[string]*function), byToken: make(map[string]*instance),
@@ -105,7 +105,7 @@ func open(cfg Config, objects Objects) (_ *server, _ net.Listener, err error) {
 	if err := s.settle(); err != nil {
 		return nil, nil, err
 	}
-	listener, err := listen(old.URL)
+	listener, err := listen(ctx, old.URL)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,13 +132,14 @@ func (s *server) warn(message string) {
 }
 
 // listen takes the address that clients know from before, else any on loopback.
-func listen(before string) (net.Listener, error) {
+func listen(ctx context.Context, before string) (net.Listener, error) {
+	var config net.ListenConfig
 	if u, err := url.Parse(before); err == nil && u.Host != "" {
-		if l, err := net.Listen("tcp", u.Host); err == nil {
+		if l, err := config.Listen(ctx, "tcp", u.Host); err == nil {
 			return l, nil
 		}
 	}
-	return net.Listen("tcp", "127.0.0.1:0")
+	return config.Listen(ctx, "tcp", "127.0.0.1:0")
 }
 
 // settle closes the ledger entries of invocations that a killed sandbox never saw the end of. How long they

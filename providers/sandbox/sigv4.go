@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -84,7 +85,7 @@ func parseAuthorization(header string) (authorization, error) {
 	var a authorization
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok {
-		return a, fmt.Errorf("Authorization header requires %s", algorithm)
+		return a, errors.New("the Authorization header requires " + algorithm)
 	}
 	fields := make(map[string]string, 3)
 	for part := range strings.SplitSeq(rest, ",") {
@@ -93,7 +94,7 @@ func parseAuthorization(header string) (authorization, error) {
 	}
 	scope := strings.Split(fields["Credential"], "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" || fields["SignedHeaders"] == "" || fields["Signature"] == "" {
-		return a, fmt.Errorf("Authorization header requires Credential, SignedHeaders and Signature")
+		return a, errors.New("the Authorization header requires Credential, SignedHeaders and Signature")
 	}
 	a.accessKey, a.date, a.region, a.service = scope[0], scope[1], scope[2], scope[3]
 	a.signedHeaders = strings.Split(fields["SignedHeaders"], ";")
