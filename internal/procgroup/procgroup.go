@@ -18,7 +18,7 @@ type Command struct {
 	Args   []string
 	Dir    string
 	Env    []string
-	Output *os.File // stdout and stderr; the caller closes it
+	Output *os.File // stdout and stderr; the caller closes it. Descriptor 3, too: see start
 
 	// Marker is an entry of Env that no other command has: processes that left the session are found by it.
 	Marker string
@@ -81,13 +81,16 @@ type group struct {
 // devNull is what commands read.
 var devNull = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull) })
 
+// start forks. The command gets its output a third time, as descriptor 3: whoever reads it sees no end while
+// a process lives that left the session with its stdout and stderr closed, as daemons do.
 func (g *group) start(c Command) error {
 	null, err := devNull()
 	if err != nil {
 		return err
 	}
+	out := c.Output.Fd()
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true},
-		Files: []uintptr{null.Fd(), c.Output.Fd(), c.Output.Fd()}}
+		Files: []uintptr{null.Fd(), out, out, out}}
 	fork := func() (err error) {
 		g.pid, err = syscall.ForkExec(c.Path, c.Args, attr)
 		return err
