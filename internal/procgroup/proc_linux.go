@@ -77,6 +77,12 @@ func Lookup(pid string) (p Process, ok bool) {
 	return p, true
 }
 
+// alive tells whether a process executes or may again.
+func alive(pid int) bool {
+	p, ok := Lookup(strconv.Itoa(pid))
+	return ok && !p.Zombie
+}
+
 // readInto is os.ReadFile for small files, without garbage.
 func readInto(name string, buf []byte) ([]byte, error) {
 	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)

@@ -7,6 +7,7 @@ package procgroup
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -172,14 +173,20 @@ func End(marker, dir string) (ended int, left []int) {
 	}
 	killed := map[int]bool{}
 	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
-		if left = Marked(marker, dir); len(left) == 0 {
-			return len(killed), nil
-		}
+		left = Marked(marker, dir)
 		for _, pid := range left {
 			if syscall.Kill(pid, syscall.SIGKILL) == nil {
 				killed[pid] = true
 			}
+		}
+		for pid := range killed {
 			reapStray(pid)
+			if alive(pid) && !slices.Contains(left, pid) { // what gave it away may be dead already
+				left = append(left, pid)
+			}
+		}
+		if len(left) == 0 {
+			break
 		}
 		time.Sleep(pause)
 	}

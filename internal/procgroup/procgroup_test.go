@@ -82,12 +82,6 @@ func (s *shell) wait() Exit {
 	}
 }
 
-// alive tells whether a process still executes.
-func alive(pid int) bool {
-	p, ok := Lookup(strconv.Itoa(pid))
-	return ok && !p.Zombie
-}
-
 func TestRunTellsHowACommandEnded(t *testing.T) {
 	for script, want := range map[string]Exit{
 		"exit 0":        {},
