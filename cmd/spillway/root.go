@@ -80,7 +80,9 @@ func (a *app) addCommands(root *cobra.Command) {
 		}
 	}
 	group("plan", a.validateCommand(), a.planCommand(), a.simulateCommand(), a.genCommand())
-	group("run", a.runsCommand(), a.reportCommand(), a.tasksCommand(), a.logsCommand(), a.explainCommand(), a.cancelCommand())
+	group("run", a.runsCommand(), a.reportCommand(), a.tasksCommand(), a.logsCommand(), a.explainCommand(), a.cancelCommand(),
+		a.runCommand(), a.resumeCommand(), a.rerunCommand())
+	root.AddCommand(a.sandboxCommand())
 	root.AddCommand(a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
