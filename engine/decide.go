@@ -74,8 +74,12 @@ func (s *State) opened(e Opened) []Command {
 // setDeadline turns "within" into an instant the moment the run starts; a deadline "by" a time of day was
 // fixed at submission.
 func (s *State) setDeadline() {
-	if d := s.Graph.Spec.Deadline; d != nil && s.run.DeadlineAt.IsZero() && d.Within > 0 {
-		s.run.DeadlineAt = s.now.Add(d.Within)
+	within := s.run.DeadlineIn
+	if d := s.Graph.Spec.Deadline; d != nil && within == 0 && s.run.DeadlineAt.IsZero() {
+		within = d.Within
+	}
+	if within > 0 {
+		s.run.DeadlineAt = s.now.Add(within)
 	}
 }
 

@@ -139,6 +139,9 @@ func (a *attempt) path() string {
 	return usualPath
 }
 
+// exprPrefix begins the variables that stand for the expressions of a command line.
+const exprPrefix = "SPILLWAY_EXPR_"
+
 // env is the command's whole environment: nothing of the runner's own gets in, and nothing of the task's
 // replaces Spillway's.
 func (a *attempt) env() []string {
@@ -150,7 +153,7 @@ func (a *attempt) env() []string {
 		}
 	}
 	for name, value := range a.inv.Env {
-		if name != "PATH" && !strings.HasPrefix(name, "SPILLWAY_") {
+		if name != "PATH" && (!strings.HasPrefix(name, "SPILLWAY_") || strings.HasPrefix(name, exprPrefix)) {
 			env = append(env, name+"="+value)
 		}
 	}

@@ -21,8 +21,9 @@ type RunRecord struct {
 	SubmittedAt time.Time
 	StartedAt   time.Time
 	FinishedAt  time.Time
-	DeadlineAt  time.Time // zero: no deadline
-	DeadlineRaw string    // as the user wrote it
+	DeadlineAt  time.Time     // zero: no deadline, or not before the start tells
+	DeadlineIn  time.Duration // after the start, instead of the definition's; 0: as the definition says
+	DeadlineRaw string        // as the user wrote it
 
 	Planner   string
 	Seed      int64

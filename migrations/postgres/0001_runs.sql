@@ -19,6 +19,7 @@ CREATE TABLE runs (
     started_at      bigint,
     finished_at     bigint,
     deadline_at     bigint,
+    deadline_in     bigint NOT NULL, -- after the start; 0: as the definition says
     deadline_raw    text NOT NULL,
     planner         text NOT NULL,
     seed            bigint NOT NULL,

@@ -19,6 +19,7 @@ CREATE TABLE runs (
     started_at      INTEGER,
     finished_at     INTEGER,
     deadline_at     INTEGER,
+    deadline_in     INTEGER NOT NULL, -- after the start; 0: as the definition says
     deadline_raw    TEXT NOT NULL,
     planner         TEXT NOT NULL,
     seed            INTEGER NOT NULL,

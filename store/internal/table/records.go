@@ -17,6 +17,7 @@ func Run(r *workflow.RunRecord) []Field {
 		{"started_at", &r.StartedAt},
 		{"finished_at", &r.FinishedAt},
 		{"deadline_at", &r.DeadlineAt},
+		{"deadline_in", &r.DeadlineIn},
 		{"deadline_raw", &r.DeadlineRaw},
 		{"planner", &r.Planner},
 		{"seed", &r.Seed},
