@@ -172,6 +172,7 @@ func End(marker, dir string) (ended int, left []int) {
 		return 0, nil
 	}
 	killed := map[int]bool{}
+	none := 0 // looks in a row; one is not enough, as a process has no environment while it executes another program
 	for pause := time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		left = Marked(marker, dir)
 		for _, pid := range left {
@@ -185,7 +186,9 @@ func End(marker, dir string) (ended int, left []int) {
 				left = append(left, pid)
 			}
 		}
-		if len(left) == 0 {
+		if none++; len(left) > 0 {
+			none = 0
+		} else if none == 2 {
 			break
 		}
 		time.Sleep(pause)

@@ -109,7 +109,7 @@ func TestRunSaysWhyACommandDidNotStart(t *testing.T) {
 // What TERM cannot end, and what went into other groups and sessions, ends with the command.
 func TestCancelEndsEverything(t *testing.T) {
 	for name, script := range map[string]string{
-		"child that ignores SIGTERM":  `trap '' TERM HUP INT; sh -c 'trap "" TERM HUP INT; echo $$; while :; do sleep 1; done' & wait`,
+		"ignores SIGTERM":             `trap '' TERM HUP INT; sh -c 'trap "" TERM HUP INT; echo $$; while :; do sleep 1; done' & wait`,
 		"grandchild":                  `sh -c 'sh -c "echo \$\$; sleep 60" & wait' & wait`,
 		"own group":                   `bash -c 'set -m; sh -c "echo \$\$; exec sleep 60" & wait'`,
 		"own session":                 `setsid sh -c 'echo $$; exec sleep 60' & wait`,
