@@ -20,12 +20,12 @@ type decoder struct {
 	file    string
 	errs    Errors
 	path    []string
-	visited int                 // nodes seen, an aliased one each time
+	aliased int                 // values read through aliases, each time anew
 	open    map[*yaml.Node]bool // anchors whose alias is being followed
 }
 
-// maxVisits bounds the work of one decode, whatever its aliases multiply to.
-const maxVisits = 4 * maxNodes
+// maxAliased bounds what the aliases of a definition multiply to.
+const maxAliased = 100_000
 
 // maxValueDepth bounds lists and maps within params and foreach.
 const maxValueDepth = 32
@@ -135,12 +135,14 @@ func (d *decoder) in(part string, f func()) {
 	d.path = d.path[:len(d.path)-1]
 }
 
-// follow resolves aliases and counts the visit. It gives nil after a finding.
+// follow resolves aliases and counts what they lead to. It gives nil after a finding.
 func (d *decoder) follow(n *yaml.Node) (target *yaml.Node, done func()) {
-	d.visited++
-	if d.visited > maxVisits {
-		if d.visited == maxVisits+1 {
-			d.fail(n, RuleAlias, "write the values out, or use defaults", "the aliases of this file multiply to more than %d values", maxVisits)
+	if len(d.open) > 0 {
+		d.aliased++
+	}
+	if d.aliased > maxAliased {
+		if d.aliased == maxAliased+1 {
+			d.fail(n, RuleAlias, "write the values out, or use defaults", "the aliases of this file multiply to more than %d values", maxAliased)
 		}
 		return nil, nil
 	}
@@ -162,7 +164,7 @@ func (d *decoder) decode(v reflect.Value, n *yaml.Node, f *fieldInfo) {
 		return
 	}
 	defer done()
-	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" && v.Type() != reflect.TypeFor[any]() {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		d.fail(n, RuleMissing, "give it one or remove the key", "%s has no value", d.here())
 		return
 	}
@@ -230,7 +232,11 @@ func (d *decoder) scalar(n *yaml.Node, want string, tags ...string) bool {
 	if n.Kind == yaml.ScalarNode && slices.Contains(tags, n.ShortTag()) {
 		return true
 	}
-	d.fail(n, RuleType, "write "+want, "%s must be %s, not %s", d.here(), want, describe(n))
+	fix := "write " + want
+	if want == "text" && n.Kind == yaml.ScalarNode {
+		fix = "put it in quotes"
+	}
+	d.fail(n, RuleType, fix, "%s must be %s, not %s", d.here(), want, describe(n))
 	return false
 }
 
@@ -440,9 +446,15 @@ func (d *decoder) slice(v reflect.Value, n *yaml.Node, f *fieldInfo) {
 		items = []*yaml.Node{n}
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
+	good := 0
 	for i, item := range items {
-		d.in("["+strconv.Itoa(i)+"]", func() { d.decode(v.Index(i), item, f) })
+		before := len(d.errs)
+		d.in("["+strconv.Itoa(i)+"]", func() { d.decode(v.Index(good), item, f) })
+		if elem.Kind() != reflect.String || len(d.errs) == before { // a text has no place to say more about it
+			good++
+		}
 	}
+	v.SetLen(good)
 }
 
 func (d *decoder) keyed(v reflect.Value, n *yaml.Node) {

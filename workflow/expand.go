@@ -65,19 +65,28 @@ func (g *Graph) allElements(m *meter) (all [][]element, errs Errors) {
 	return all, errs
 }
 
-var errTooWide = fmt.Errorf("the workflow grows to more than %d instances, %d files or %d dependencies; "+
-	"use each: true, or a task between two large ones", MaxInstances, MaxFiles, MaxEdges)
+var errTooWide = ruledError{
+	fmt.Errorf("with it the workflow grows to more than %d instances, %d files or %d dependencies", MaxInstances, MaxFiles, MaxEdges),
+	RuleTooLarge, "use each: true, or a task between two large ones",
+}
+
+// ruledError is an error that knows its rule and the way out.
+type ruledError struct {
+	error
+	rule Rule
+	fix  string
+}
 
 // finding tells an error at a task.
 func (g *Graph) finding(task int, err error) Error {
-	var e Error
-	if errors.As(err, &e) {
-		return e
+	rule, fix := RuleExpression, "mend the task or the parameters of the run"
+	if own := (ruledError{}); errors.As(err, &own) {
+		rule, fix = own.rule, own.fix
 	}
 	t := &g.Spec.Tasks[task]
 	return Error{
 		File: g.Spec.File, Line: t.pos.Line, Col: t.pos.Col, Path: "tasks." + t.ID,
-		Rule: RuleExpression, Message: fmt.Sprintf("task %s: %v", t.ID, err), Fix: "mend the task or the parameters of the run",
+		Rule: rule, Message: fmt.Sprintf("task %s: %v", t.ID, err), Fix: fix,
 	}
 }
 
@@ -134,9 +143,13 @@ func (g *Graph) list(t *Task, e *expression, look lookup, m *meter) ([]any, erro
 	case !ok:
 		return nil, fmt.Errorf("foreach must be a list, not %s", showValue(value))
 	case len(items) > t.MaxItems:
-		return nil, fmt.Errorf("foreach has %d elements; at most %d are allowed", len(items), t.MaxItems)
+		return nil, t.tooMany(len(items))
 	}
 	return items, nil
+}
+
+func (t *Task) tooMany(elements int) error {
+	return ruledError{fmt.Errorf("foreach has %d elements; at most %d are allowed", elements, t.MaxItems), RuleTooLarge, "use fewer, larger elements"}
 }
 
 // names are the paths of one instance, which must all be known before anything of the graph changes.
@@ -169,7 +182,7 @@ func (g *Graph) names(task int, elements []element, m *meter) ([]names, error) {
 			}
 		}
 		if twice := firstTwice(n.out); twice != "" && !e.unknown {
-			return nil, fmt.Errorf("two outputs have the path %s", quoteShort(twice))
+			return nil, ruledError{fmt.Errorf("two outputs have the path %s", quoteShort(twice)), RuleDuplicate, "name them apart"}
 		}
 		all[i] = n
 	}
@@ -207,7 +220,7 @@ func (g *Graph) fileName(path Text, e element, m *meter) (string, error) {
 		return "", err
 	}
 	if err := checkPath(name); err != nil {
-		return "", fmt.Errorf("%s %w", quoteShort(name), err)
+		return "", ruledError{fmt.Errorf("%s %w", quoteShort(name), err), RulePath, workingFix}
 	}
 	return name, nil
 }
@@ -223,8 +236,10 @@ func (g *Graph) admit(counts []int) Errors {
 		for _, d := range t.after {
 			from := &g.Spec.Tasks[d.task]
 			if d.aligned && counts[i] != counts[d.task] {
-				errs = append(errs, g.finding(i, fmt.Errorf("%s has %d elements and %s has %d; with each: true they must be as many",
-					t.ID, counts[i], from.ID, counts[d.task])))
+				errs = append(errs, g.finding(i, ruledError{
+					fmt.Errorf("its foreach has %d elements and that of %s has %d", counts[i], from.ID, counts[d.task]),
+					RuleConflict, "with each: true they must be as many",
+				}))
 			}
 			sources := counts[d.task]
 			if d.each {
@@ -435,7 +450,7 @@ func (g *Graph) Resolve(task int, items []any) error {
 	case g.resolved[task]:
 		return fmt.Errorf("the elements of %s are known already", t.ID)
 	case len(items) > t.MaxItems:
-		return fmt.Errorf("foreach of %s has %d elements; at most %d are allowed", t.ID, len(items), t.MaxItems)
+		return g.finding(task, t.tooMany(len(items)))
 	}
 	changed := map[int][]element{task: known(items)}
 	g.follow(task, len(items), changed)

@@ -64,6 +64,7 @@ type taskRef struct {
 // expressions are all expressions of a Spec by their text, and the environment they were checked in.
 type expressions struct {
 	env    *cel.Env
+	params []string // their names, for suggestions
 	byText map[string]*expression
 	texts  map[Text][]segment
 	consts meter // of what is evaluated while compiling
@@ -78,7 +79,11 @@ func newExpressions(params []Param) (*expressions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &expressions{env: env, byText: map[string]*expression{}, texts: map[Text][]segment{}}, nil
+	x := &expressions{env: env, byText: map[string]*expression{}, texts: map[Text][]segment{}}
+	for i := range params {
+		x.params = append(x.params, params[i].Name)
+	}
+	return x, nil
 }
 
 // baseEnv is what all definitions share: variables, functions and limits.
@@ -107,32 +112,32 @@ func (x *expressions) compile(source string) (*expression, error) {
 	if len(x.byText) >= maxExprs {
 		return e, fmt.Errorf("the definition has more than %d different expressions", maxExprs)
 	}
-	if e.err = e.check(x.env); e.err == nil && e.uses == 0 { // a constant: that it fails is known now
+	if e.err = e.check(x); e.err == nil && e.uses == 0 { // a constant: that it fails is known now
 		_, e.err = e.eval(x.env, map[string]any{}, &x.consts)
 	}
 	x.byText[source] = e
 	return e, e.err
 }
 
-func (e *expression) check(env *cel.Env) error {
+func (e *expression) check(x *expressions) error {
 	if strings.TrimSpace(e.source) == "" {
 		return errors.New("an expression is empty")
 	}
 	if len(e.source) > maxExprBytes {
 		return fmt.Errorf("an expression has %d bytes; at most %d are read", len(e.source), maxExprBytes)
 	}
-	parsed, issues := env.Parse(e.source)
+	parsed, issues := x.env.Parse(e.source)
 	if err := issueError(issues); err != nil {
 		return err
 	}
-	w := walker{e: e}
+	w := walker{e: e, params: x.params}
 	if w.walk(parsed.NativeRep().Expr(), nil); w.err != nil {
 		return w.err
 	}
 	if e.uses&rootSecrets != 0 {
 		return nil // never compiled: a secret is a reference, not a value
 	}
-	checked, issues := env.Check(parsed)
+	checked, issues := x.env.Check(parsed)
 	e.ast = checked
 	return issueError(issues)
 }
@@ -146,7 +151,7 @@ func issueError(issues *cel.Issues) error {
 	if list := issues.Errors(); len(list) > 0 {
 		message = list[0].Message
 	}
-	message = strings.Join(strings.Fields(message), " ")
+	message, _, _ = strings.Cut(strings.Join(strings.Fields(message), " "), " expecting {")
 	return errors.New(short200(strings.NewReplacer(typeParams, "params", typeTask, "task", typeRun, "run").Replace(message)))
 }
 
@@ -177,8 +182,9 @@ func (e *expression) eval(env *cel.Env, vars map[string]any, m *meter) (any, err
 // walker finds what an expression looks at, before CEL checks its types: so that a mistyped name is told in the
 // words of the definition.
 type walker struct {
-	e   *expression
-	err error
+	e      *expression
+	params []string
+	err    error
 }
 
 func (w *walker) fail(format string, args ...any) {
@@ -261,6 +267,10 @@ func (w *walker) selection(x celast.Expr, local []string) {
 			w.member(id, "outputs", s.FieldName())
 			return
 		}
+	}
+	if name := s.FieldName(); isRoot(s.Operand(), "params", local) && !slices.Contains(w.params, name) {
+		w.fail("there is no parameter %s%s", quoteShort(name), suggest(name, w.params))
+		return
 	}
 	if isRoot(s.Operand(), "secrets", local) {
 		w.e.uses |= rootSecrets

@@ -38,6 +38,9 @@ func (v *validator) param(p *Param) {
 		v.at(&p.source, "min", RuleConflict, "swap them", "min %v is above max %v", *p.Min, *p.Max)
 	}
 	for i, value := range p.Enum {
+		if value == nil { // told by the decoder
+			continue
+		}
 		typed, err := p.typed(value)
 		if err != nil {
 			v.at(&p.source, "enum", RuleParam, "mend it or change the type", "enum: %v", err)
@@ -45,7 +48,7 @@ func (v *validator) param(p *Param) {
 		}
 		p.Enum[i] = typed
 	}
-	if p.Required() {
+	if p.Default == nil {
 		return
 	}
 	typed, err := p.check(p.Default)

@@ -36,7 +36,10 @@ func Parse(filename string, src []byte) (*Spec, error) {
 	}
 	spec := &Spec{File: filename}
 	d.decode(reflect.ValueOf(spec).Elem(), root, nil)
-	v := &validator{decoder: d, spec: spec}
+	v := &validator{decoder: d, spec: spec, told: map[Pos]bool{}}
+	for _, e := range d.errs {
+		v.told[Pos{e.Line, e.Col}] = true
+	}
 	v.validate()
 	if err := d.errs.err(); err != nil {
 		return nil, err
@@ -65,7 +68,11 @@ func (d *decoder) load(src []byte) *yaml.Node {
 		return nil
 	}
 	var doc, more yaml.Node
-	if err := loader.Load(&doc); err != nil {
+	switch err := loader.Load(&doc); {
+	case errors.Is(err, io.EOF): // comments only
+		d.failAt(start, RuleSyntax, "start with apiVersion: "+APIVersion, "the file is empty")
+		return nil
+	case err != nil:
 		d.syntax(err)
 		return nil
 	}

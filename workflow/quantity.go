@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -59,7 +58,7 @@ const picoUSD = 1_000_000_000_000
 
 // parseUSD reads an amount above zero as in "3.00 USD", in pico-USD.
 func parseUSD(text string) (int64, error) {
-	m := moneyForm.FindStringSubmatch(strings.TrimSpace(text))
+	m := moneyForm.FindStringSubmatch(text)
 	if m == nil {
 		return 0, fmt.Errorf("%s is not an amount in USD of at most 12 decimals", quoteShort(text))
 	}

@@ -454,13 +454,11 @@ func (r *traceReader) order(spec *Spec) {
 	var cycle *dag.CycleError
 	switch {
 	case errors.As(err, &cycle):
-		names := make([]string, 0, 12)
-		for _, i := range append(slices.Clone(cycle.Cycle), cycle.Cycle[0]) {
-			if len(names) < cap(names) {
-				names = append(names, quoteShort(spec.Tasks[i].ID))
-			}
+		names := make([]string, len(cycle.Cycle))
+		for k, i := range cycle.Cycle {
+			names[k] = quoteShort(spec.Tasks[i].ID)
 		}
-		r.fail(-1, "workflow", RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", strings.Join(names, " -> "))
+		r.fail(-1, "workflow", RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", cycleText(names))
 	case err != nil:
 		r.fail(-1, "workflow", RuleCycle, "report this", "%v", err)
 	default:

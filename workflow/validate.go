@@ -18,6 +18,13 @@ type validator struct {
 	*decoder
 	spec  *Spec
 	known map[int32]int // of the task at hand: index in after, by task
+	told  map[Pos]bool  // where the decoder could not read a value: nothing more is said of it
+}
+
+func (v *validator) failAt(at Pos, rule Rule, fix, format string, args ...any) {
+	if !v.told[at] {
+		v.decoder.failAt(at, rule, fix, format, args...)
+	}
 }
 
 var (
@@ -185,8 +192,10 @@ func (v *validator) command(t *Task) {
 		if !t.Has("uses") { // which is told already
 			v.failAt(t.pos, RuleMissing, "add run: COMMAND", "task %s runs nothing", short(t.ID))
 		}
-	case t.Has("run") && strings.TrimSpace(string(t.Run)) == "", t.Has("args") && len(t.Args) == 0:
-		v.failAt(t.pos, RuleMissing, "add run: COMMAND", "the command of task %s is empty", short(t.ID))
+	case t.Has("run") && strings.TrimSpace(string(t.Run)) == "":
+		v.at(&t.source, "run", RuleMissing, "write a command", "the command of task %s is empty", short(t.ID))
+	case t.Has("args") && len(t.Args) == 0:
+		v.at(&t.source, "args", RuleMissing, "write a program and its arguments", "the command of task %s is empty", short(t.ID))
 	}
 	if t.Has("max_items") && t.Foreach == nil {
 		v.at(&t.source, "max_items", RuleConflict, "remove it or add foreach", "max_items belongs to foreach")
@@ -234,7 +243,9 @@ func (v *validator) outputs(t *Task) {
 	for i := range t.Outputs {
 		o := &t.Outputs[i]
 		v.in(".outputs["+strconv.Itoa(i)+"]", func() {
-			v.path(o.Position("path"), string(o.Path))
+			if o.Has("path") {
+				v.path(o.Position("path"), string(o.Path))
+			}
 			switch {
 			case o.Name != "" && !idForm.MatchString(o.Name):
 				v.at(&o.source, "name", RuleID, idFix, "%s is not a name of an output", quoteShort(o.Name))
@@ -332,15 +343,20 @@ func (v *validator) order() {
 
 // cycle names the tasks of a cycle with their lines. The arrow points from a task to one that needs it.
 func (v *validator) cycle(cycle []int) {
-	names := make([]string, 0, len(cycle)+1)
-	for _, i := range append(slices.Clone(cycle), cycle[0]) {
-		if t := &v.spec.Tasks[i]; len(names) < 12 {
-			names = append(names, fmt.Sprintf("%s (line %d)", short(t.ID), t.pos.Line))
-		}
-	}
-	if len(cycle) >= 12 {
-		names = append(names, fmt.Sprintf("%d more", len(cycle)-11))
+	names := make([]string, len(cycle))
+	for k, i := range cycle {
+		names[k] = fmt.Sprintf("%s (line %d)", short(v.spec.Tasks[i].ID), v.spec.Tasks[i].pos.Line)
 	}
 	at := v.spec.Tasks[cycle[0]].Position("needs")
-	v.failAt(at, RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", strings.Join(names, " -> "))
+	v.failAt(at, RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", cycleText(names))
+}
+
+// cycleText draws a cycle, of a long one its beginning.
+func cycleText(names []string) string {
+	const shown = 12
+	drawn := slices.Clone(names)
+	if len(names) > shown {
+		drawn = append(drawn[:shown], fmt.Sprintf("%d more", len(names)-shown))
+	}
+	return strings.Join(append(drawn, names[0]), " -> ")
 }
