@@ -77,17 +77,31 @@ func runFile(name string, opt Options) int {
 // maxInvocation bounds an invocation in bytes, as the functions' requests are bounded.
 const maxInvocation = 6 << 20
 
-func readInvocation(name string) (inv envelope.Invocation, err error) {
+// readInvocation reads the file, or standard input for "-".
+func readInvocation(name string) (envelope.Invocation, error) {
 	in := os.Stdin
 	if name != "-" {
-		if in, err = os.Open(name); err != nil {
-			return inv, err
+		f, err := os.Open(name)
+		if err != nil {
+			return envelope.Invocation{}, err
 		}
-		defer func() { _ = in.Close() }()
+		defer func() { _ = f.Close() }()
+		in = f
 	}
-	d := json.NewDecoder(io.LimitReader(in, maxInvocation))
-	if err := d.Decode(&inv); err != nil {
-		return inv, fmt.Errorf("invocation: %w", err)
+	return decodeInvocation(in)
+}
+
+// decodeInvocation reads one JSON object and nothing after it.
+func decodeInvocation(r io.Reader) (inv envelope.Invocation, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxInvocation+1))
+	if err == nil && len(text) > maxInvocation {
+		err = fmt.Errorf("larger than %d bytes", maxInvocation)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &inv)
+	}
+	if err != nil {
+		return envelope.Invocation{}, fmt.Errorf("invocation: %w", err)
 	}
 	return inv, nil
 }

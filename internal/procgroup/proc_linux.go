@@ -2,6 +2,7 @@ package procgroup
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -19,6 +20,10 @@ func waitExited(pid int) {
 		}
 	}
 }
+
+// closeOnExec keeps all open files but the standard ones from programs started later. Kernels before 5.11
+// cannot.
+func closeOnExec() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
 
 // maxRSS is in bytes; the kernel counts in KiB.
 func maxRSS(u *syscall.Rusage) int64 { return u.Maxrss << 10 }

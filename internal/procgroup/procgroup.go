@@ -79,8 +79,12 @@ type group struct {
 	peak     int64
 }
 
-// devNull is what commands read.
-var devNull = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull) })
+// devNull is what commands read. Before the first command, what this process itself inherited beyond its
+// standard files is kept from those to come: a task has no business with descriptors of who started us.
+var devNull = sync.OnceValues(func() (*os.File, error) {
+	closeOnExec()
+	return os.Open(os.DevNull)
+})
 
 // start forks. The command gets its output a third time, as descriptor 3: whoever reads it sees no end while
 // a process lives that left the session with its stdout and stderr closed, as daemons do.
