@@ -382,6 +382,10 @@ func (s *State) needsMet(i int) workflow.TaskState {
 
 func (s *State) makeReady(i int) workflow.TaskState {
 	t := &s.tasks[i]
+	if name := s.notSubmitted(i); name != "" {
+		t.rec.Message, s.failed = "input "+name+" was not submitted with the run", true
+		return workflow.TaskFailed
+	}
 	s.setTask(i, workflow.TaskReady)
 	t.rec.ReadyAt = s.now
 	s.countMissing(i)
@@ -389,10 +393,15 @@ func (s *State) makeReady(i int) workflow.TaskState {
 	return ""
 }
 
+// waiting tells whether nothing but time, room or money keeps the task from starting.
+func (t *taskState) waiting() bool {
+	return t.attempt == "" && t.missing == 0 && (t.rec.State == workflow.TaskReady || t.rec.State == workflow.TaskRetrying)
+}
+
 // enqueue offers a task to its site once nothing but room keeps it from starting.
 func (s *State) enqueue(i int) {
 	t := &s.tasks[i]
-	if t.site < 0 || t.attempt != "" || t.missing > 0 || t.rec.State != workflow.TaskReady && t.rec.State != workflow.TaskRetrying {
+	if t.site < 0 || !t.waiting() {
 		return
 	}
 	if at := latest(t.rec.NotBefore, t.hold); at.After(s.now) {

@@ -64,11 +64,12 @@ func (s *State) opened(e Opened) []Command {
 	s.record(e.kind(), -1, "", map[string]string{"owner": e.Owner})
 	s.wake(s.run.DeadlineAt)
 	s.wantPlan("start", s.now)
+	out := s.resumeTransfers()
 	if s.cancelling {
-		return s.cancel("cancelled by request")
+		return append(out, s.cancel("cancelled by request")...)
 	}
 	s.readyUp()
-	return s.resumeTransfers()
+	return out
 }
 
 // setDeadline turns "within" into an instant the moment the run starts; a deadline "by" a time of day was
@@ -223,10 +224,15 @@ func (s *State) settleStuck() {
 	s.setRun(workflow.RunHeld, fmt.Sprintf("budget: task %s would exceed %s", s.tasks[s.heldFor].rec.ID, s.run.BudgetMax))
 }
 
-// anyDue tells whether a retry or a paused site will make progress by itself.
+// anyDue tells whether a retry, a task held back or a paused site will make progress by itself.
 func (s *State) anyDue() bool {
 	for _, a := range s.due {
-		if !a.at.Equal(s.run.DeadlineAt) {
+		if a.task >= 0 && s.tasks[a.task].waiting() {
+			return true
+		}
+	}
+	for k := range s.sites {
+		if s.sites[k].paused.After(s.now) {
 			return true
 		}
 	}

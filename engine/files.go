@@ -61,6 +61,9 @@ func (s *State) spread(f int) []Command {
 
 func (s *State) send(f, to int) []Command {
 	k := transferKey{f, to}
+	if s.Graph.Files[f].Label > s.Catalogue.Sites[to].Takes {
+		return nil
+	}
 	if tr := s.transfers[k]; s.files[f].present[to] || tr != nil && tr.State == workflow.TransferPending {
 		return nil
 	}
@@ -171,10 +174,28 @@ func (s *State) countMissing(i int) {
 		return
 	}
 	for _, f := range s.Graph.Instances[i].In {
-		if !s.files[f].present[t.site] {
+		if !s.files[f].present[t.site] && !s.neverMade(f) {
 			t.missing++
 		}
 	}
+}
+
+// neverMade tells whether the producer of file f ended without it. A condition may let its readers run all
+// the same: they find what there is.
+func (s *State) neverMade(f int32) bool {
+	p := s.Graph.Files[f].Producer
+	return p >= 0 && !s.files[f].exists && s.tasks[p].rec.State.Terminal()
+}
+
+// notSubmitted finds an initial file of task i that did not come with the run, as when its name became known
+// only with the elements of a foreach; empty when there is none.
+func (s *State) notSubmitted(i int) string {
+	for _, f := range s.Graph.Instances[i].In {
+		if file := &s.Graph.Files[f]; file.Producer < 0 && !s.files[f].exists {
+			return file.Name
+		}
+	}
+	return ""
 }
 
 // accept checks a manifest against what the task declared: nothing else is taken over.

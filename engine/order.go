@@ -24,6 +24,9 @@ func (s *State) order(id string) (Order, error) {
 		o.MemoryBytes = s.taskOf(i).Resources.Memory
 	}
 	for _, f := range s.Graph.Instances[i].In {
+		if s.neverMade(f) {
+			continue
+		}
 		if !s.files[f].exists {
 			return Order{}, fmt.Errorf("input %s does not exist", s.Graph.Files[f].Name)
 		}

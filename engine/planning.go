@@ -48,6 +48,10 @@ func (s *State) place(i int, p Placement) bool {
 		s.fail(i, "no site can run it: too large for every node, and no public site takes it")
 		return true
 	}
+	if !s.permits(i, p.Site) {
+		s.refuse(i, p.Site) // its files must not be sent there either
+		return false
+	}
 	name := s.Catalogue.Sites[p.Site].Name
 	moved := t.site != p.Site || t.rec.MemoryMiB != p.MemoryMiB
 	if moved || t.rec.Order != p.Order || !t.rec.PlannedStart.Equal(p.Start) || !bytes.Equal(t.rec.Reason, p.Reason) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -20,9 +21,12 @@ func (s *State) resolveForeach() {
 	for k := 0; k < len(s.foreach); {
 		task := s.foreach[k]
 		items, ready, err := s.Graph.Elements(task, s)
-		if err == nil && !ready {
-			k++ // one of its sources is an unresolved foreach itself
+		if err == nil && !ready && !s.needsEnded(task) {
+			k++ // another instance of it still waits for its part of the source
 			continue
+		}
+		if err == nil && !ready {
+			err = errors.New("foreach: the elements of a task that it reads were never known")
 		}
 		s.foreach = slices.Delete(s.foreach, k, k+1)
 		k = 0
@@ -31,6 +35,11 @@ func (s *State) resolveForeach() {
 		}
 		s.resolved(task, err)
 	}
+}
+
+// needsEnded tells whether everything that any instance of a task waits for has ended.
+func (s *State) needsEnded(task int) bool {
+	return !slices.ContainsFunc(s.Graph.Of(task), func(i int32) bool { return s.tasks[i].parents > 0 })
 }
 
 // resolved goes on with a task whose elements are known, or fails it.
