@@ -134,7 +134,7 @@ func (s *State) describe(a *attemptState, r providers.Result) {
 		rec.OutputBytes += o.Size
 	}
 	if rec.StartedAt.IsZero() {
-		rec.StartedAt = earliest(time.UnixMicro(m.StartedAt).UTC(), s.now)
+		rec.StartedAt = latest(rec.DispatchedAt, earliest(time.UnixMicro(m.StartedAt).UTC(), s.now))
 	}
 }
 
@@ -205,8 +205,8 @@ func (s *State) succeed(a *attemptState, r providers.Result) []Command {
 	for _, f := range s.Graph.Instances[i].Out {
 		out = append(out, s.fileMade(int(f), a.site, files[int(f)], a.rec.ID)...)
 	}
-	s.noticeDrift(i)
 	s.end(i, workflow.TaskSucceeded)
+	s.noticeDrift(i)
 	return out
 }
 
@@ -231,10 +231,12 @@ func (s *State) learnFromFailure(a *attemptState, r providers.Result) {
 	name := s.Catalogue.Sites[a.site].Name
 	switch r.Err.Class {
 	case providers.Throttled:
-		st.throttles++
+		if !st.paused.After(s.now) { // the answers of one burst count once
+			st.throttles++
+		}
 		st.quota = max(1, min(st.quota, st.running))
 		pause := max(r.Err.RetryAfter, backoff(100*time.Millisecond, 10*time.Second, st.throttles))
-		st.paused = s.now.Add(pause)
+		st.paused = latest(st.paused, s.now.Add(pause))
 		s.wake(st.paused)
 		s.wantPlan(name+" throttles", s.now)
 	case providers.Denied, providers.NotFound:
@@ -277,7 +279,7 @@ func (s *State) retry(i int, a *attemptState, r providers.Result) {
 	if !excused(a.rec.State) {
 		p := &s.taskOf(i).Retry
 		wait = jittered(retryWait(p, t.rec.Attempts-t.infra), p.Jitter, s.run.Seed, a.rec.ID)
-	} else if a.site == 0 || r.Err.Class != providers.Throttled {
+	} else if a.site == 0 || a.rec.State != workflow.AttemptThrottled {
 		wait = backoff(50*time.Millisecond, 5*time.Second, t.infra)
 	}
 	t.rec.NotBefore = s.now.Add(wait)
@@ -299,7 +301,7 @@ func jittered(wait time.Duration, j workflow.Jitter, seed int64, id string) time
 	}
 	h ^= h >> 29
 	hi, _ := bits.Mul64(h*0x9E3779B97F4A7C15, uint64(wait)+1)
-	return time.Duration(hi)
+	return time.Duration(hi).Truncate(time.Microsecond) // the precision of stores
 }
 
 // backoff doubles from base up to limit.

@@ -28,7 +28,7 @@ func (s *State) billAttempt(a *attemptState, r providers.Result) {
 	case r.Usage.Billed > 0:
 		u.HandlerUs = r.Usage.Billed.Microseconds()
 	case r.Manifest != nil:
-		u.HandlerUs = r.Manifest.FinishedAt - r.Manifest.StartedAt
+		u.HandlerUs = min(max(0, r.Manifest.FinishedAt-r.Manifest.StartedAt), s.longest(a).Microseconds())
 	default:
 		u.HandlerUs, estimated = s.longest(a).Microseconds(), true
 	}

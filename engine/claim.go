@@ -176,7 +176,7 @@ func (s *State) start(i, node int) Command {
 		Cores: s.cores(i), Timeout: s.taskOf(i).Timeout, DispatchedAt: s.now}}
 	if t.site > 0 {
 		a.rec.Reserved = t.cost
-		if o := site.offering(t.rec.MemoryMiB); o != nil && (a.rec.Timeout == 0 || a.rec.Timeout > o.MaxDuration) {
+		if o := site.offering(t.rec.MemoryMiB); o != nil && o.MaxDuration > 0 && (a.rec.Timeout == 0 || a.rec.Timeout > o.MaxDuration) {
 			a.rec.Timeout = o.MaxDuration
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // It is deterministic: the same state, event and now give the same change and the same commands.
 func Decide(s *State, e Event, now time.Time) []Command {
 	s.now = now
+	s.watchDeadline()
 	var out []Command
 	switch e := e.(type) {
 	case Opened:
@@ -126,7 +127,7 @@ func nonEmpty(key, value string) any {
 	return map[string]string{key: value}
 }
 
-// tick looks at what time alone brings: retries, pauses of throttled sites, late tasks, the deadline.
+// tick looks at what time alone brings: retries, pauses of throttled sites, late tasks.
 func (s *State) tick() []Command {
 	var out []Command
 	for len(s.due) > 0 && !s.due[0].at.After(s.now) {
@@ -138,7 +139,7 @@ func (s *State) tick() []Command {
 			out = append(out, s.sendAgain(*a.move)...)
 		}
 	}
-	return append(out, s.watchDeadline()...)
+	return out
 }
 
 // taskDue looks at a task whose retry is due or whose attempt should have ended by now.
@@ -152,15 +153,14 @@ func (s *State) taskDue(i int) {
 }
 
 // watchDeadline acts once, when the deadline passes with work still open.
-func (s *State) watchDeadline() []Command {
+func (s *State) watchDeadline() {
 	d := s.run.DeadlineAt
 	if d.IsZero() || s.now.Before(d) || s.run.DeadlinePassed || s.run.State.Terminal() {
-		return nil
+		return
 	}
 	s.run.DeadlinePassed = true
 	s.touchRun()
 	s.record("deadline_missed", -1, "", map[string]any{"deadline": d, "open": s.open})
-	return nil
 }
 
 // cancel ends what has not started and asks the sites to end what has.
@@ -245,5 +245,5 @@ func (s *State) firstFailure() string {
 			return fmt.Sprintf("task %s: %s", s.tasks[i].rec.ID, s.tasks[i].rec.Message)
 		}
 	}
-	return ""
+	return s.stranded
 }

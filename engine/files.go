@@ -64,12 +64,17 @@ func (s *State) send(f, to int) []Command {
 	if s.Graph.Files[f].Label > s.Catalogue.Sites[to].Takes {
 		return nil
 	}
-	if tr := s.transfers[k]; s.files[f].present[to] || tr != nil && tr.State == workflow.TransferPending {
+	tr := s.transfers[k]
+	if s.files[f].present[to] || tr != nil && tr.State == workflow.TransferPending {
 		return nil
 	}
 	from := s.sourceOf(f)
-	s.transfers[k] = &workflow.TransferRecord{File: f, From: s.Catalogue.Sites[from].Name, To: s.Catalogue.Sites[to].Name,
+	next := &workflow.TransferRecord{File: f, From: s.Catalogue.Sites[from].Name, To: s.Catalogue.Sites[to].Name,
 		State: workflow.TransferPending, Tries: 1, StartedAt: s.now}
+	if tr != nil { // given up once: what that sent is still on the bill
+		next.Bytes, next.Cost = tr.Bytes, tr.Cost
+	}
+	s.transfers[k] = next
 	s.moving++
 	s.touchTransfer(k)
 	s.addOutbox(workflow.OutboxRecord{Kind: "transfer", File: f, From: s.transfers[k].From, To: s.transfers[k].To})
@@ -138,6 +143,7 @@ func (s *State) giveUpOn(k transferKey, why string) []Command {
 	}
 	if k.to == 0 && len(s.Graph.Files[k.file].Readers) == 0 {
 		s.failed = true
+		s.stranded = "result " + s.Graph.Files[k.file].Name + " cannot be brought home: " + why
 		s.record("output_stranded", -1, "", map[string]string{"file": s.Graph.Files[k.file].Name, "error": why})
 	}
 	return nil
@@ -149,7 +155,6 @@ func (s *State) sendAgain(k transferKey) []Command {
 	if tr == nil || tr.State != workflow.TransferPending {
 		return nil
 	}
-	s.touchTransfer(k)
 	return []Command{Transfer{File: k.file, From: tr.From, To: tr.To}}
 }
 

@@ -30,6 +30,7 @@ type State struct {
 	live       int // attempts under way
 	cancelling bool
 	failed     bool
+	stranded   string // why a result did not come home
 	planned    bool
 
 	spent    pricing.Money // sum of all line items
