@@ -72,7 +72,7 @@ func (b *bounding) mustReturn(i int) (files []int32) {
 
 func (b *bounding) onlyHome(j int32) bool {
 	row := b.work[int(j)*b.domains:][:b.domains]
-	return row[0] >= 0 && !b.started(int(j)) && slices.Max(row[1:]) < 0
+	return row[0] >= 0 && !b.started(int(j)) && !slices.ContainsFunc(row[1:], func(work int64) bool { return work >= 0 })
 }
 
 // candidate is a task that may run at home, in microseconds and reference-core
