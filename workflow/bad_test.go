@@ -89,7 +89,7 @@ func writeBadFiles(t *testing.T, files []badFile) {
 		}
 		parts[i] = fmt.Sprintf("== %s\n%s--\n%s\n", head, f.text, f.want)
 	}
-	require.NoError(t, os.WriteFile(badPath, []byte(strings.Join(parts, "\n")), 0o600))
+	require.NoError(t, os.WriteFile(badPath, []byte(strings.Join(parts, "\n")), 0o644))
 }
 
 // TestSixMistakes: all findings come at once, in the order of the source.

@@ -19,7 +19,7 @@ const schemaPath = "../docs/workflow.schema.json"
 // go test ./workflow -run TestSchemaIsShipped -update
 func TestSchemaIsShipped(t *testing.T) {
 	if *update {
-		require.NoError(t, os.WriteFile(schemaPath, Schema(), 0o600))
+		require.NoError(t, os.WriteFile(schemaPath, Schema(), 0o644))
 	}
 	shipped, err := os.ReadFile(schemaPath)
 	require.NoError(t, err)
