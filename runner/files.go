@@ -84,7 +84,8 @@ func (a *attempt) fetch(ctx context.Context, in envelope.Input) error {
 	case err != nil:
 		return fmt.Errorf("input %s: %w", in.Path, err)
 	case in.SHA256 != "" && sum != in.SHA256:
-		return fmt.Errorf("input %s: expected %d bytes with SHA-256 %s, got %d with %s", in.Path, in.Size, in.SHA256, size, sum)
+		return fmt.Errorf("input %s: expected %d bytes with SHA-256 %s, got %d with %s",
+			in.Path, in.Size, in.SHA256, size, sum)
 	}
 	return nil
 }

@@ -151,6 +151,9 @@ func processorTime() time.Duration {
 // write leaves the file with pseudo-random content, the same for the same path: it neither compresses nor
 // differs between runs.
 func (f file) write() error {
+	if !filepath.IsLocal(f.path) {
+		return fmt.Errorf("output %s: outside the working directory", f.path)
+	}
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 		return err
 	}
