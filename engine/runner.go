@@ -24,6 +24,20 @@ type Dispatcher interface {
 	Manifest(ctx context.Context, run string, a workflow.AttemptRecord) (*envelope.Manifest, error)
 }
 
+// Witness is a Dispatcher some of whose sites can be asked what became of an attempt.
+type Witness interface {
+	// Fate tells what the attempt's site knows of it.
+	Fate(ctx context.Context, run string, a workflow.AttemptRecord) (Fate, error)
+}
+
+// Fate is what a site itself knows of an attempt.
+type Fate struct {
+	Known    bool // the site keeps a record that would name the attempt
+	Accepted bool // it has begun, and bills
+	Ended    bool
+	Usage    providers.Usage // once it has ended
+}
+
 // Order is everything a dispatcher needs to send one attempt. It holds no secrets and no signed URLs.
 type Order struct {
 	Run     workflow.RunRecord

@@ -107,30 +107,67 @@ const (
 	outcomeGrace = 2 * time.Second        // beyond the attempt's own time limit
 )
 
-// watchOutcome decides about an attempt whose answer is lost. Its manifest tells the result. A private
-// attempt died with the engine that ran it. A function may still run until its time limit; after that it is
-// lost, and billed as if it had used it up.
+// watchOutcome decides about an attempt whose answer is lost: it looks for what is known of it until that is
+// enough.
 func (l *loop) watchOutcome(run string, a workflow.AttemptRecord) {
-	end := a.DispatchedAt.Add(a.Timeout + outcomeGrace)
 	for {
-		m, err := l.Dispatcher.Manifest(l.work, run, a)
+		r, decided := l.outcome(run, a)
 		if l.work.Err() != nil {
 			return
 		}
-		public := a.Site != PrivateSite
-		usage := providers.Usage{Executed: public, MemoryMiB: a.MemoryMiB}
-		if m != nil {
-			usage.Cold = m.Cold
-			l.mail.put(Ended{a.ID, providers.Result{Manifest: m, Usage: usage}})
-			return
-		}
-		if err == nil && (!public || l.Clock.Now().After(end)) {
-			l.mail.put(Ended{a.ID, providers.Result{Usage: usage,
-				Err: &providers.Error{Class: providers.Lost, Message: "no result was left behind"}}})
+		if decided {
+			l.mail.put(Ended{a.ID, r})
 			return
 		}
 		if !sleep(l.work, outcomeEvery) {
 			return
 		}
 	}
+}
+
+// outcome is what became of an attempt, as far as that can be told by now. Its manifest tells the result. A
+// private attempt died with the engine that ran it. A function may still run until its time limit; without a
+// manifest it is lost then, or as soon as its site knows better, and billed by what the site knows, else as if
+// it had used its time up.
+func (l *loop) outcome(run string, a workflow.AttemptRecord) (r providers.Result, decided bool) {
+	m, err := l.Dispatcher.Manifest(l.work, run, a)
+	if err != nil {
+		return r, false
+	}
+	if a.Site == PrivateSite {
+		if m == nil {
+			return lost(providers.Usage{}), true
+		}
+		return providers.Result{Manifest: m}, true
+	}
+	fate := l.fate(run, a)
+	timeUp := l.Clock.Now().After(a.DispatchedAt.Add(a.Timeout + outcomeGrace))
+	switch {
+	case m != nil && (fate.Ended || !fate.Known || timeUp):
+		fate.Usage.Cold, fate.Usage.Executed = m.Cold, true
+		return providers.Result{Manifest: m, Usage: fate.Usage}, true
+	case fate.Ended, timeUp && (fate.Accepted || !fate.Known):
+		fate.Usage.Executed, fate.Usage.MemoryMiB = true, a.MemoryMiB
+		return lost(fate.Usage), true
+	case fate.Known && !fate.Accepted && l.Clock.Now().After(a.DispatchedAt.Add(outcomeGrace)):
+		return lost(providers.Usage{}), true
+	}
+	return r, false
+}
+
+func lost(u providers.Usage) providers.Result {
+	return providers.Result{Usage: u, Err: &providers.Error{Class: providers.Lost, Message: "no result was left behind"}}
+}
+
+// fate asks the site, where it can be asked.
+func (l *loop) fate(run string, a workflow.AttemptRecord) Fate {
+	w, ok := l.Dispatcher.(Witness)
+	if !ok {
+		return Fate{}
+	}
+	f, err := w.Fate(l.work, run, a)
+	if err != nil {
+		return Fate{}
+	}
+	return f
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/spillway/spillway/engine"
+	"github.com/spillway/spillway/store/postgres"
 	"github.com/spillway/spillway/store/sqlite"
 )
 
@@ -26,6 +27,7 @@ type app struct {
 	getenv    func(string) string
 
 	stateDir string
+	database string // URL of a Postgres; empty: the embedded store
 	noColor  bool
 	started  bool // the command line was understood
 }
@@ -62,6 +64,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.errs)
 	root.PersistentFlags().StringVar(&a.stateDir, "state-dir", "", "where runs are kept (default $XDG_DATA_HOME/spillway or ~/.local/share/spillway)")
+	root.PersistentFlags().StringVar(&a.database, "database-url", "", "keep runs in this Postgres; SPILLWAY_DATABASE_URL_FILE names a file that holds it (default: a file in the state directory)")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "never use colour; NO_COLOR=1 does the same")
 	root.AddGroup(
 		&cobra.Group{ID: "plan", Title: "Before a run:"},
@@ -138,8 +141,18 @@ func (a *app) state() (string, error) {
 	return dir, nil
 }
 
-// openStore opens the embedded store.
+// openStore opens the embedded store, or the Postgres that was named.
 func (a *app) openStore(ctx context.Context) (engine.Store, error) {
+	if path := a.getenv("SPILLWAY_DATABASE_URL_FILE"); a.database == "" && path != "" {
+		_, text, err := a.readFile(path, 64<<10)
+		if err != nil {
+			return nil, err
+		}
+		a.database = strings.TrimSpace(string(text))
+	}
+	if a.database != "" {
+		return postgres.Open(ctx, a.database)
+	}
 	dir, err := a.state()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillway/spillway/artifact"
+	"github.com/spillway/spillway/engine"
 	"github.com/spillway/spillway/providers"
 	"github.com/spillway/spillway/providers/awslambda"
 	"github.com/spillway/spillway/providers/sandbox"
@@ -195,6 +196,27 @@ func (p *publicSite) DeletePrefix(ctx context.Context, prefix string) error {
 		return err
 	}
 	return p.store.DeletePrefix(ctx, prefix)
+}
+
+// fate reads the sandbox's own ledger.
+func (p *publicSite) fate(ctx context.Context, run, attempt string) (engine.Fate, error) {
+	if err := p.open(ctx); err != nil {
+		return engine.Fate{}, err
+	}
+	entries, err := p.client.Ledger(ctx, run)
+	if err != nil {
+		return engine.Fate{}, err
+	}
+	f := engine.Fate{Known: true}
+	for _, e := range entries {
+		if e.Attempt != attempt {
+			continue
+		}
+		f.Accepted, f.Ended = true, e.Status != sandbox.StatusStarted
+		f.Usage = providers.Usage{Billed: time.Duration(e.Billed) * time.Microsecond,
+			Init: time.Duration(e.Init) * time.Microsecond, Cold: e.Cold, RequestID: e.RequestID, MemoryMiB: e.MemoryMiB}
+	}
+	return f, nil
 }
 
 // ready starts the sandbox before the run's time begins to count. A run goes on

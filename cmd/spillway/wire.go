@@ -179,7 +179,7 @@ func (e *embedded) dispatcher(ctx context.Context, opt *options, r *workflow.Run
 		if r.Planner != "private" && (r.DeadlineIn > 0 || !r.DeadlineAt.IsZero()) {
 			e.public.ready(ctx)
 		}
-		d.Sites[sandboxSite] = dispatch.Site{Executor: e.public, Objects: e.public}
+		d.Sites[sandboxSite] = dispatch.Site{Executor: e.public, Objects: e.public, Fate: e.public.fate}
 		stores[sandboxSite] = e.public
 	}
 	d.Copy = copier(stores, opt.Sites.Link, r.TimeScale)

@@ -30,6 +30,7 @@ type Objects interface {
 type Site struct {
 	Executor providers.Executor
 	Objects  Objects
+	Fate     func(ctx context.Context, run, attempt string) (engine.Fate, error) // nil: it cannot be asked
 }
 
 // Dispatcher implements engine.Dispatcher over a set of sites.
@@ -157,6 +158,15 @@ func (s *signer) sign(method, key string) string {
 // Transfer copies a file to the store of another site.
 func (d *Dispatcher) Transfer(ctx context.Context, m engine.Move) (int64, error) {
 	return d.Copy(ctx, m.From, m.To, m.File)
+}
+
+// Fate implements engine.Witness.
+func (d *Dispatcher) Fate(ctx context.Context, run string, a workflow.AttemptRecord) (engine.Fate, error) {
+	ask := d.Sites[a.Site].Fate
+	if ask == nil {
+		return engine.Fate{}, nil
+	}
+	return ask(ctx, run, a.ID)
 }
 
 // Manifest reads the result that an attempt left in the store of its site, nil when there is none. One
