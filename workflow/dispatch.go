@@ -268,12 +268,14 @@ func (s *scope) value(r taskRef) (value any, ok bool, err error) {
 			return nil, false, fmt.Errorf("%s.outputs.%s: %w", r.id, r.output, err)
 		}
 	}
-	if value = list; single && len(list) == 1 {
+	switch {
+	case !single:
+		value = list
+	case ok:
 		value = list[0]
-	}
-	if !single {
-		ok = true
+	default:
+		return nil, false, nil
 	}
 	s.values[r] = value
-	return value, ok, nil
+	return value, true, nil
 }
