@@ -30,8 +30,10 @@ type bed struct {
 	*Site
 	t     testing.TB
 	store *artifact.FS
-	next  atomic.Int64
 }
+
+// attempts makes their ids unique, as the engine's are.
+var attempts atomic.Int64
 
 func newBed(t testing.TB, nodes ...Node) *bed {
 	t.Helper()
@@ -49,7 +51,7 @@ func newBed(t testing.TB, nodes ...Node) *bed {
 
 // invocation is an attempt of its own of run r1.
 func (b *bed) invocation(shell string) providers.Invocation {
-	attempt := "r1." + strconv.FormatInt(b.next.Add(1), 10) + ".1"
+	attempt := "r1." + strconv.FormatInt(attempts.Add(1), 10) + ".1"
 	return providers.Invocation{Node: -1, Cores: 1, Envelope: envelope.Invocation{Protocol: envelope.Protocol,
 		Run: "r1", Task: "t", Attempt: attempt, Command: envelope.Command{Shell: shell},
 		Manifest: b.object("runs/r1/" + attempt + "/manifest.json")}}

@@ -57,11 +57,7 @@ func (s *Site) acquire(ctx context.Context, d demand) (holding, *providers.Error
 	if ctx.Err() != nil {
 		return holding{}, canceled()
 	}
-	w := &waiter{demand: d, ready: make(chan holding, 1)}
-	s.mu.Lock()
-	s.queue = append(s.queue, w)
-	s.grant()
-	s.mu.Unlock()
+	w := s.enqueue(d)
 	select {
 	case h := <-w.ready:
 		return h, nil
@@ -69,6 +65,15 @@ func (s *Site) acquire(ctx context.Context, d demand) (holding, *providers.Error
 	}
 	s.abandon(w)
 	return holding{}, canceled()
+}
+
+func (s *Site) enqueue(d demand) *waiter {
+	w := &waiter{demand: d, ready: make(chan holding, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, w)
+	s.grant()
+	return w
 }
 
 func canceled() *providers.Error {
