@@ -212,7 +212,7 @@ func (w *walker) walk(x celast.Expr, local []string) {
 			w.walk(entry.AsMapEntry().Value(), local)
 		}
 	case celast.StructKind:
-		w.fail("an expression cannot make a %s", short(x.AsStruct().TypeName()))
+		w.fail("an expression cannot make an object of a type; write a map, as in {\"key\": 1}")
 	case celast.ComprehensionKind:
 		c := x.AsComprehension()
 		w.walk(c.IterRange(), local)
