@@ -39,7 +39,9 @@ type cgroup struct {
 
 // probes are the files whose presence shows that a controller works in a folder.
 var probes = map[string][2]string{
-	"cpu": {"cpu.cfs_quota_us", "cpu.max"}, "memory": {"memory.limit_in_bytes", "memory.max"}, "pids": {"pids.max", "pids.max"},
+	"cpu":    {"cpu.cfs_quota_us", "cpu.max"},
+	"memory": {"memory.limit_in_bytes", "memory.max"},
+	"pids":   {"pids.max", "pids.max"},
 }
 
 // findCgroups tries the hierarchies of this machine. owner names the sandbox, so that its next process finds

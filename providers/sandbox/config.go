@@ -34,8 +34,11 @@ const (
 	maxMemoryMiB    = 10240
 	maxTimeout      = 900 * time.Second
 	initTimeout     = 10 * time.Second
-	shareWait       = 30 * time.Second      // for a CPU share, then the caller is throttled
-	returnGrace     = 50 * time.Millisecond // wait for an instance on its way back: on a small share it is stopped 20 ms at a time
+	shareWait       = 30 * time.Second // for a CPU share, then the caller is throttled
+
+	// returnGrace is how long an invocation waits for an instance on its way back before it starts a new one:
+	// an instance with a small share is stopped for 20 ms at a time.
+	returnGrace = 50 * time.Millisecond
 )
 
 // defaultIdleExit is how long a sandbox without clients stays: long enough for the next run to find it warm.
@@ -51,7 +54,7 @@ type Config struct {
 	VCPU      float64       `json:"vcpu"`           // the sum of shares that may be busy at once; 0: not limited
 	ColdStart time.Duration `json:"cold_start_ns"`  // added to each real process start, and metered with it
 	KeepAlive time.Duration `json:"keep_alive_ns"`  // an idle instance ends after this; default 5 minutes
-	IdleExit  time.Duration `json:"idle_exit_ns"`   // it ends this long after its last client; default 5 minutes, < 0: never
+	IdleExit  time.Duration `json:"idle_exit_ns"`   // it ends so long after its last client; default 5 minutes, < 0: never
 	Book      string        `json:"book"`           // price book of the ledger; default "aws-lambda-x86_64"
 	Rates     pricing.Rates `json:"rates,omitzero"` // its prices; default: those of package pricing
 }

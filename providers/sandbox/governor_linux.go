@@ -39,7 +39,8 @@ type watched struct {
 }
 
 func newGovernor(g *cgroups) *governor {
-	gov := &governor{cpu: !g.has("cpu"), memory: !g.has("memory"), all: make(map[*watched]struct{}), stop: make(chan struct{})}
+	gov := &governor{cpu: !g.has("cpu"), memory: !g.has("memory"),
+		all: make(map[*watched]struct{}), stop: make(chan struct{})}
 	if gov.cpu || gov.memory {
 		gov.stopped.Go(gov.loop)
 	}
@@ -50,7 +51,8 @@ func (g *governor) watch(p *process, memoryMiB int) *watched {
 	if !g.cpu && !g.memory {
 		return nil
 	}
-	w := &watched{proc: p, share: VCPU(memoryMiB), limit: int64(memoryMiB) << 20, balance: governorBurst, lastTick: time.Now()}
+	w := &watched{proc: p, share: VCPU(memoryMiB), limit: int64(memoryMiB) << 20,
+		balance: governorBurst, lastTick: time.Now()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.all[w] = struct{}{}

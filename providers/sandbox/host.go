@@ -29,7 +29,8 @@ func newHost(dir string, warn func(string)) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{self: self, instances: filepath.Join(dir, "instances"), mount: filepath.Join(dir, "mount"), forks: make(chan func())}
+	h := &host{self: self, instances: filepath.Join(dir, "instances"), mount: filepath.Join(dir, "mount"),
+		forks: make(chan func())}
 	h.groups = findCgroups(dir)
 	h.groups.removeStale()
 	if err := h.removeStale(); err != nil {

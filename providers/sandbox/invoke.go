@@ -201,11 +201,11 @@ func (in *instance) coldStart() error {
 	case <-in.ready:
 		return nil
 	case <-in.ended:
-		return errors.New("Runtime exited with error: " + in.proc.exit()) //nolint:staticcheck // Lambda's words
+		return errors.New("Runtime exited with error: " + in.proc.exit())
 	case <-limit.C:
 		in.proc.kill()
 		<-in.ended
-		return fmt.Errorf("Init timed out after %.2f seconds", initTimeout.Seconds()) //nolint:staticcheck // Lambda's words
+		return fmt.Errorf("Init timed out after %.2f seconds", initTimeout.Seconds())
 	}
 }
 
@@ -256,9 +256,11 @@ func (e *ending) report(id string, entry *Entry, def *definition) []byte {
 		b.WriteByte('\n')
 	}
 	if e.status == StatusTimeout {
-		fmt.Fprintf(&b, "%s %s Task timed out after %.2f seconds\n", e.at.UTC().Format(time.RFC3339Nano), id, def.timeout().Seconds())
+		fmt.Fprintf(&b, "%s %s Task timed out after %.2f seconds\n",
+			e.at.UTC().Format(time.RFC3339Nano), id, def.timeout().Seconds())
 	}
-	fmt.Fprintf(&b, "END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %s ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",
+	fmt.Fprintf(&b, "END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %s ms\t"+
+		"Memory Size: %d MB\tMax Memory Used: %d MB\t",
 		id, id, float64(entry.Duration)/1000, millis(entry.Billed), entry.MemoryMiB, (e.peakBytes+1<<20-1)>>20)
 	if entry.Cold {
 		fmt.Fprintf(&b, "Init Duration: %.2f ms\t", float64(entry.Init)/1000)

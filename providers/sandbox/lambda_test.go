@@ -23,7 +23,8 @@ func TestInvoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Text != "hello" || out.StatusCode != http.StatusOK || aws.ToString(out.ExecutedVersion) != "$LATEST" || out.FunctionError != nil {
+	if r.Text != "hello" || out.StatusCode != http.StatusOK || aws.ToString(out.ExecutedVersion) != "$LATEST" ||
+		out.FunctionError != nil {
 		t.Fatalf("%+v %+v", r, out)
 	}
 	if again := b.must("f", "echo", "", 0); again.Calls != 2 {
@@ -48,7 +49,8 @@ func TestInvoke(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if aws.ToString(out.FunctionError) != "Unhandled" || r.ErrorType != test.kind || !strings.Contains(r.ErrorMessage, test.has) {
+			if aws.ToString(out.FunctionError) != "Unhandled" || r.ErrorType != test.kind ||
+				!strings.Contains(r.ErrorMessage, test.has) {
 				t.Fatalf("FunctionError %q, payload %.300s", aws.ToString(out.FunctionError), out.Payload)
 			}
 			after := b.must("f", "echo", "", 0)
@@ -69,17 +71,20 @@ func TestInvokeModesAndErrors(t *testing.T) {
 		}
 		return b.client.Invoke(ctx, &in)
 	}
-	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeDryRun}); err != nil || out.StatusCode != http.StatusNoContent {
+	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeDryRun}); err != nil ||
+		out.StatusCode != http.StatusNoContent {
 		t.Errorf("DryRun: %v %v", out, err)
 	}
-	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeEvent, Payload: []byte(`{}`)}); err != nil || out.StatusCode != http.StatusAccepted {
+	if out, err := invoke(lambda.InvokeInput{InvocationType: types.InvocationTypeEvent,
+		Payload: []byte(`{}`)}); err != nil || out.StatusCode != http.StatusAccepted {
 		t.Errorf("Event: %v %v", out, err)
 	}
 	eventually(t, "the event is in the ledger", func() bool {
 		entries, err := ReadLedger(b.dir)
 		return err == nil && len(entries) == 1 && entries[0].Status == StatusOK
 	})
-	if _, err := invoke(lambda.InvokeInput{FunctionName: aws.String("arn:aws:lambda:local:000000000000:function:f")}); err != nil {
+	arn := aws.String("arn:aws:lambda:local:000000000000:function:f")
+	if _, err := invoke(lambda.InvokeInput{FunctionName: arn}); err != nil {
 		t.Errorf("by ARN: %v", err)
 	}
 	var bad *types.InvalidRequestContentException
@@ -114,7 +119,8 @@ func TestLogTail(t *testing.T) {
 			t.Fatal(err)
 		}
 		log := string(raw)
-		if strings.Count(log, "word ") != 200 || !strings.HasPrefix(log, "START RequestId: ") || !strings.Contains(log, "Billed Duration: ") {
+		if strings.Count(log, "word ") != 200 || !strings.HasPrefix(log, "START RequestId: ") ||
+			!strings.Contains(log, "Billed Duration: ") {
 			t.Fatalf("call %d: %s", i, log)
 		}
 		if cold := strings.Contains(log, "Init Duration: "); cold != (i == 0) {
@@ -133,7 +139,8 @@ func TestConcurrency(t *testing.T) {
 	b.deploy("f", 128, 10, nil)
 	b.deploy("g", 128, 10, nil)
 	ctx := context.Background()
-	reserve := &lambda.PutFunctionConcurrencyInput{FunctionName: aws.String("f"), ReservedConcurrentExecutions: aws.Int32(2)}
+	reserve := &lambda.PutFunctionConcurrencyInput{FunctionName: aws.String("f"),
+		ReservedConcurrentExecutions: aws.Int32(2)}
 	if _, err := b.client.PutFunctionConcurrency(ctx, reserve); err != nil {
 		t.Fatal(err)
 	}
@@ -165,17 +172,20 @@ func TestConcurrency(t *testing.T) {
 		wg.Wait()
 		return got
 	}
-	if got := run("f", 8); got["ok"] != 2 || got[types.ThrottleReasonReservedFunctionConcurrentInvocationLimitExceeded] != 6 {
+	if got := run("f", 8); got["ok"] != 2 ||
+		got[types.ThrottleReasonReservedFunctionConcurrentInvocationLimitExceeded] != 6 {
 		t.Errorf("reserved 2 of 8: %v", got)
 	}
 	if got := run("g", 12); got["ok"] != 8 || got[types.ThrottleReasonConcurrentInvocationLimitExceeded] != 4 {
 		t.Errorf("account quota 10, 2 of them reserved, 12 calls: %v", got)
 	}
 	account, err := b.client.GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
-	if err != nil || account.AccountLimit.ConcurrentExecutions != 10 || aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions) != 8 {
+	if err != nil || account.AccountLimit.ConcurrentExecutions != 10 ||
+		aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions) != 8 {
 		t.Errorf("%+v %v", account, err)
 	}
-	if _, err := b.client.DeleteFunctionConcurrency(ctx, &lambda.DeleteFunctionConcurrencyInput{FunctionName: aws.String("f")}); err != nil {
+	if _, err := b.client.DeleteFunctionConcurrency(ctx,
+		&lambda.DeleteFunctionConcurrencyInput{FunctionName: aws.String("f")}); err != nil {
 		t.Error(err)
 	}
 	got, err := b.client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: aws.String("f")})
@@ -259,7 +269,8 @@ func TestControlPlane(t *testing.T) {
 		t.Errorf("an instance of the old size served: %v then %v", first, second)
 	}
 	got, err := b.client.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: aws.String("a")})
-	if err != nil || got.Configuration.State != types.StateActive || got.Configuration.Environment.Variables["NAME"] != "a" {
+	if err != nil || got.Configuration.State != types.StateActive ||
+		got.Configuration.Environment.Variables["NAME"] != "a" {
 		t.Errorf("%+v %v", got, err)
 	}
 	if _, err := b.client.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: aws.String("a")}); err != nil {
@@ -286,7 +297,8 @@ func TestKeepAliveAndPrewarm(t *testing.T) {
 		t.Errorf("the expired instance served: %+v", r)
 	}
 	ctx := context.Background()
-	provision := &lambda.PutProvisionedConcurrencyConfigInput{FunctionName: aws.String("f"), Qualifier: aws.String("$LATEST"),
+	provision := &lambda.PutProvisionedConcurrencyConfigInput{FunctionName: aws.String("f"),
+		Qualifier:                       aws.String("$LATEST"),
 		ProvisionedConcurrentExecutions: aws.Int32(3)}
 	if _, err := b.client.PutProvisionedConcurrencyConfig(ctx, provision); err != nil {
 		t.Fatal(err)
@@ -294,7 +306,8 @@ func TestKeepAliveAndPrewarm(t *testing.T) {
 	eventually(t, "three instances are ready", func() bool {
 		got, err := b.client.GetProvisionedConcurrencyConfig(ctx, &lambda.GetProvisionedConcurrencyConfigInput{
 			FunctionName: aws.String("f"), Qualifier: aws.String("$LATEST")})
-		return err == nil && got.Status == types.ProvisionedConcurrencyStatusEnumReady && *got.AvailableProvisionedConcurrentExecutions == 3
+		return err == nil && got.Status == types.ProvisionedConcurrencyStatusEnumReady &&
+			*got.AvailableProvisionedConcurrentExecutions == 3
 	})
 	if r := b.must("f", "echo", "", 0); r.Calls == 0 {
 		t.Error(r)
@@ -330,7 +343,8 @@ func TestFailedInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	log, _ := base64.StdEncoding.DecodeString(aws.ToString(out.LogResult))
-	if aws.ToString(out.FunctionError) != "Unhandled" || r.ErrorType != "Runtime.ExitError" || !strings.Contains(r.ErrorMessage, "exit status 9") ||
+	if aws.ToString(out.FunctionError) != "Unhandled" || r.ErrorType != "Runtime.ExitError" ||
+		!strings.Contains(r.ErrorMessage, "exit status 9") ||
 		!strings.Contains(string(log), "refusing to start") {
 		t.Errorf("%s, log %s", out.Payload, log)
 	}

@@ -25,12 +25,13 @@ import (
 )
 
 // testRates bill as AWS did when these tests were written: by the millisecond, the cold start included.
-var testRates = pricing.Rates{PerGiBSecond: 0.0000166667, PerRequest: 0.0000002, GranularityUs: 1000, BillColdStart: true}
+var testRates = pricing.Rates{PerGiBSecond: 0.0000166667, PerRequest: 0.0000002, GranularityUs: 1000,
+	BillColdStart: true}
 
 func TestMain(m *testing.M) {
 	Init()
-	if dir := os.Getenv("SANDBOX_TEST_SERVE"); dir != "" {
-		serveForTest(dir)
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		serveForTest(os.Args[2])
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -53,7 +54,8 @@ var buildFunction = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "bootstrap")
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", file, "./testdata/function")
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", file,
+		"./testdata/function")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
@@ -169,7 +171,8 @@ type functionReport struct {
 
 func (b *box) call(name, do, text string, count int) (*lambda.InvokeOutput, functionReport, error) {
 	payload, _ := json.Marshal(map[string]any{"do": do, "text": text, "count": count})
-	out, err := b.client.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: &name, Payload: payload, LogType: types.LogTypeTail})
+	out, err := b.client.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: &name, Payload: payload,
+		LogType: types.LogTypeTail})
 	var r functionReport
 	if err == nil {
 		err = json.Unmarshal(out.Payload, &r)

@@ -61,7 +61,8 @@ func (s *server) launch(in *instance) (_ *process, err error) {
 		return nil, err
 	}
 	code := filepath.Join(s.codeDir(), in.def.Code)
-	su := setup{Cgroups: p.group.entrances(), Code: code, Scratch: scratch, Args: []string{filepath.Join(code, "bootstrap")}}
+	su := setup{Cgroups: p.group.entrances(), Code: code, Scratch: scratch,
+		Args: []string{filepath.Join(code, "bootstrap")}}
 	if s.isolated() {
 		su.Root, su.Mount, su.UID = s.host.root, s.host.mount, s.host.uid
 		su.Args[0] = "/var/task/bootstrap"
@@ -143,7 +144,8 @@ func (s *server) environment(in *instance, code, scratch string) []string {
 		fmt.Sprintf("AWS_LAMBDA_FUNCTION_MEMORY_SIZE=%d", in.def.MemoryMiB),
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
 		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + in.def.Name,
-		"AWS_LAMBDA_LOG_STREAM_NAME=" + time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" + filepath.Base(filepath.Dir(scratch)),
+		"AWS_LAMBDA_LOG_STREAM_NAME=" + time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" +
+			filepath.Base(filepath.Dir(scratch)),
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"AWS_REGION=" + s.cfg.Region, "AWS_DEFAULT_REGION=" + s.cfg.Region,
 		"_HANDLER=" + in.def.Handler, "TZ=:UTC", "LANG=C.UTF-8",

@@ -109,7 +109,8 @@ func (s *server) handleResponse(w http.ResponseWriter, r *http.Request, in *inst
 		return
 	}
 	if a.status == StatusTooLarge {
-		runtimeError(w, http.StatusRequestEntityTooLarge, "Function.ResponseSizeTooLarge", "Exceeded maximum allowed payload size")
+		runtimeError(w, http.StatusRequestEntityTooLarge, "Function.ResponseSizeTooLarge",
+			"Exceeded maximum allowed payload size")
 		return
 	}
 	writeJSON(w, http.StatusAccepted, map[string]string{"status": "OK"})

@@ -181,11 +181,11 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
-	for name := range s.functions {
+	for name := range s.functions { // before the first request can change them; the listener takes connections already
 		s.prewarm(name)
 	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
 	var err error
 	select {
 	case err = <-failed:
