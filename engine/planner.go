@@ -45,7 +45,7 @@ func (p *Planning) privateFinish(s *State, prob *offload.Problem) (time.Time, er
 		return time.Time{}, errors.New("there is no planner named private")
 	}
 	made, err := private(*prob, offload.Budget{})
-	if err != nil {
+	if err != nil || len(made.Predicted.Violations) > 0 {
 		return time.Time{}, err
 	}
 	return s.instant(made.Predicted.MakespanUs), nil
@@ -99,6 +99,8 @@ func (s *State) fixed(i int, now time.Time) (offload.FixedPlacement, bool) {
 	t := &s.tasks[i]
 	f := offload.FixedPlacement{Task: int32(i), Target: t.site - 1, Config: s.config(t), Node: -1}
 	switch {
+	case t.rec.State == workflow.TaskSucceeded && t.rec.FinishedAt.IsZero(): // taken over from an earlier run
+		f.Done = true
 	case t.rec.State == workflow.TaskSucceeded:
 		f.Done, f.StartUs, f.FinishUs = true, s.micros(t.rec.StartedAt), s.micros(t.rec.FinishedAt)
 		f.Cost = s.costOf(i)

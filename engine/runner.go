@@ -163,6 +163,7 @@ const signalEvery = 500 * time.Millisecond
 
 func (l *loop) run(ctx context.Context, rec workflow.Record) error {
 	l.recover(rec)
+	l.readSignals(ctx) // a raised budget counts before the first task is looked at
 	l.apply(Opened{Owner: l.Owner})
 	if err := l.settle(ctx); err != nil {
 		return err

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/spillway/spillway/workflow"
 )
@@ -27,26 +29,71 @@ func Submit(ctx context.Context, store Store, sub Submission) error {
 	return submit(ctx, store, rec, "submitted", nil)
 }
 
-// Resubmit keeps a new run that goes on from an earlier one: what succeeded there is taken over with its
-// files and costs nothing again, all else is done anew.
+// Resubmit keeps a new run that goes on from an earlier one: what succeeded there, and all that it rests on, is
+// taken over with its files and costs nothing again; all else is done anew.
 func Resubmit(ctx context.Context, store Store, run workflow.RunRecord, earlier workflow.Record, g *workflow.Graph) error {
-	rec := workflow.Record{Run: run, Source: earlier.Source, Filename: earlier.Filename, Files: earlier.Files,
+	rec := workflow.Record{Run: run, Source: earlier.Source, Filename: earlier.Filename,
 		Tasks: make([]workflow.TaskRecord, len(g.Instances))}
 	rec.Run.State, rec.Run.Resolved = workflow.RunPending, earlier.Run.Resolved
+	kept := keep(earlier, g)
+	for _, id := range strings.Fields(earlier.Run.Resolved) {
+		task, _ := g.Spec.Task(id)
+		for _, i := range g.Of(task) {
+			for _, p := range g.Instances[i].Parents {
+				if !kept[p] {
+					return fmt.Errorf("the elements of %s came from %s, which has to run again: do all of it anew", id, g.Instances[p].ID)
+				}
+			}
+		}
+	}
 	for i := range g.Instances {
 		rec.Tasks[i] = newTask(g, i)
-		if i < len(earlier.Tasks) && (earlier.Tasks[i].State == workflow.TaskSucceeded || g.Instances[i].Retired) {
-			rec.Tasks[i] = earlier.Tasks[i]
-			rec.Tasks[i].Attempts, rec.Tasks[i].Order = 0, i
+		if kept[i] {
+			old := &earlier.Tasks[i]
+			t := &rec.Tasks[i]
+			t.State, t.Site, t.MemoryMiB, t.Message = old.State, old.Site, old.MemoryMiB, "taken over from run "+earlier.Run.ID
+		}
+	}
+	there := map[int]bool{}
+	for _, f := range earlier.Files {
+		if p := g.Files[f.Index].Producer; p < 0 || kept[p] {
+			rec.Files = append(rec.Files, f)
+			there[f.Index] = true
 		}
 	}
 	for _, tr := range earlier.Transfers {
-		if tr.State == workflow.TransferDone {
+		if tr.State == workflow.TransferDone && there[tr.File] {
 			tr.Cost = 0
 			rec.Transfers = append(rec.Transfers, tr)
 		}
 	}
 	return submit(ctx, store, rec, "resubmitted", map[string]string{"from": earlier.Run.ID})
+}
+
+// keep finds the instances to take over: those that succeeded after parents that are taken over, so that a task
+// whose condition looked at a failure is decided again.
+func keep(earlier workflow.Record, g *workflow.Graph) []bool {
+	const unknown, yes, no = 0, 1, 2
+	known := make([]int8, len(g.Instances))
+	var ask func(i int32) bool
+	ask = func(i int32) bool {
+		if known[i] == unknown {
+			known[i] = no
+			ok := int(i) < len(earlier.Tasks) && (g.Instances[i].Retired || earlier.Tasks[i].State == workflow.TaskSucceeded)
+			for _, p := range g.Instances[i].Parents {
+				ok = ok && ask(p)
+			}
+			if ok {
+				known[i] = yes
+			}
+		}
+		return known[i] == yes
+	}
+	kept := make([]bool, len(g.Instances))
+	for i := range kept {
+		kept[i] = ask(int32(i))
+	}
+	return kept
 }
 
 func submit(ctx context.Context, store Store, rec workflow.Record, kind string, data any) error {
