@@ -45,8 +45,9 @@ func (s *State) advance() []Command {
 		return nil
 	}
 	var out []Command
-	if s.planned && !s.cancelling {
-		out = s.dispatch()
+	for before := -1; s.planned && !s.cancelling && before != s.ended; {
+		before = s.ended // a task that the budget ends may let others go
+		out = append(out, s.dispatch()...)
 	}
 	s.settleRun()
 	return out
@@ -116,6 +117,7 @@ func (s *State) setTask(i int, st workflow.TaskState) {
 	s.touchTask(i)
 	if st.Terminal() && !was.Terminal() {
 		s.open--
+		s.ended++
 		t.rec.FinishedAt = s.now
 	}
 }

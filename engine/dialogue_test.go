@@ -106,7 +106,7 @@ func (d *dialogue) step(st step) string {
 	}
 	switch words[0] {
 	case "workflow":
-		d.k = keep(d.t, "apiVersion: spillway/v1\nname: w\n"+st.input)
+		d.k = submitted(d.t, "apiVersion: spillway/v1\nname: w\n"+st.input)
 		d.s = d.k.load(d.t, d.cat)
 		return ""
 	case "quota":

@@ -32,8 +32,8 @@ type kept struct {
 	events    []workflow.EventRecord
 }
 
-// keep submits a run of a definition. Its initial files lie at home.
-func keep(t require.TestingT, source string) *kept {
+// submitted is a run of a definition. Its initial files lie at home.
+func submitted(t require.TestingT, source string) *kept {
 	k := &kept{source: []byte(source), tasks: map[int]workflow.TaskRecord{}, attempts: map[string]workflow.AttemptRecord{},
 		files: map[int]workflow.FileRecord{}, transfers: map[string]workflow.TransferRecord{},
 		outbox: map[int64]workflow.OutboxRecord{},
@@ -134,7 +134,8 @@ func stuck(s *State) string {
 		}
 	}
 	for k := range s.sites {
-		if s.sites[k].paused.After(s.now) && s.NextTick().After(s.now) {
+		until := s.sites[k].paused
+		if until.After(s.now) && slices.ContainsFunc(s.due, func(a alarm) bool { return a.at.Equal(until) }) {
 			return ""
 		}
 	}

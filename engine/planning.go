@@ -48,13 +48,14 @@ func (s *State) place(i int, p Placement) bool {
 		s.fail(i, "no site can run it: too large for every node, and no public site takes it")
 		return true
 	}
-	if !s.permits(i, p.Site) {
+	if !s.permits(i, p.Site) || p.Site == 0 && !s.fitsEmpty(i) {
 		s.refuse(i, p.Site) // its files must not be sent there either
 		return false
 	}
 	name := s.Catalogue.Sites[p.Site].Name
 	moved := t.site != p.Site || t.rec.MemoryMiB != p.MemoryMiB
-	if moved || t.rec.Order != p.Order || !t.rec.PlannedStart.Equal(p.Start) || !bytes.Equal(t.rec.Reason, p.Reason) {
+	if moved || t.rec.Order != p.Order || !t.rec.PlannedStart.Equal(p.Start) || !t.rec.PlannedFinish.Equal(p.Finish) ||
+		!bytes.Equal(t.rec.Reason, p.Reason) {
 		s.touchTask(i)
 	}
 	t.site, t.rec.Site, t.rec.MemoryMiB, t.rec.Order = p.Site, name, p.MemoryMiB, p.Order

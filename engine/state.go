@@ -26,6 +26,7 @@ type State struct {
 	sites     []siteState
 
 	open       int // tasks not terminal
+	ended      int // tasks that became terminal since the load
 	moving     int // transfers under way
 	live       int // attempts under way
 	cancelling bool
