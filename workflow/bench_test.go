@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -41,8 +42,8 @@ func load(tb testing.TB, src []byte) *Graph {
 	return g
 }
 
-// BenchmarkParse10k and BenchmarkParse100k read, check and expand a definition; ten times the tasks should take about
-// ten times as long.
+// BenchmarkParse10k and BenchmarkParse100k read, check and expand a definition in which each task has an expression of
+// its own; ten times the tasks should take about ten times as long.
 func BenchmarkParse10k(b *testing.B)  { benchmarkParse(b, 10_000) }
 func BenchmarkParse100k(b *testing.B) { benchmarkParse(b, 100_000) }
 
@@ -53,6 +54,31 @@ func benchmarkParse(b *testing.B, tasks int) {
 	for b.Loop() {
 		if g := load(b, src); len(g.Instances) != tasks {
 			b.Fatalf("%d instances", len(g.Instances))
+		}
+	}
+}
+
+// BenchmarkParseTrace reads the largest public trace.
+func BenchmarkParseTrace(b *testing.B) {
+	var src []byte
+	for _, file := range sharedTraces(b) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(text) > len(src) {
+			src = text
+		}
+	}
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		spec, err := ParseAny("trace.json", src)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Expand(spec, nil); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -15,9 +16,11 @@ func Rebuild(r *Record) (*Graph, error) {
 	}
 	given := map[string]any{}
 	if len(r.Run.Params) > 0 {
-		if err := json.Unmarshal(r.Run.Params, &given); err != nil {
+		value, err := ParseValue(r.Run.Params) // which keeps whole numbers whole
+		if err != nil {
 			return nil, fmt.Errorf("parameters of the run: %w", err)
 		}
+		given, _ = value.(map[string]any)
 	}
 	params, err := Bind(spec, given)
 	if err != nil {
@@ -49,14 +52,14 @@ type recordView struct {
 func (v *recordView) resolve(id string) error {
 	task, ok := v.g.Spec.Task(id)
 	if !ok {
-		return fmt.Errorf("the definition has no such task")
+		return errors.New("the definition has no such task")
 	}
 	items, ready, err := v.g.Elements(task, v)
 	if err != nil {
 		return err
 	}
 	if !ready {
-		return fmt.Errorf("the output that it reads is not kept")
+		return errors.New("the output that it reads is not kept")
 	}
 	return v.g.Resolve(task, items)
 }

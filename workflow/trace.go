@@ -150,19 +150,31 @@ type traceReader struct {
 	size map[string]float64 // by file, as last said
 }
 
-func (r *traceReader) fail(offset int64, at string, rule Rule, fix, format string, args ...any) {
-	e := Error{File: r.file, Path: at, Rule: rule, Message: fmt.Sprintf(format, args...), Fix: fix}
-	if offset >= 0 {
-		before := r.src[:min(int(offset), len(r.src))]
-		e.Line = 1 + bytes.Count(before, []byte("\n"))
-		e.Col = max(1, len(before)-1-bytes.LastIndexByte(before, '\n'))
+// fail records a finding at the first place of the source where a name is written.
+func (r *traceReader) fail(name, at string, rule Rule, fix, format string, args ...any) {
+	place := -1
+	if len(r.errs) < maxPlaced {
+		quoted, _ := json.Marshal(name)
+		place = bytes.Index(r.src, quoted)
 	}
-	r.errs = append(r.errs, e)
+	r.failAt(int64(place), at, rule, fix, format, args...)
+}
+
+// maxPlaced bounds for how many findings the source is searched.
+const maxPlaced = 20
+
+// failAt records a finding at an offset in the source, without one at its beginning.
+func (r *traceReader) failAt(offset int64, at string, rule Rule, fix, format string, args ...any) {
+	before := r.src[:min(max(0, int(offset)), len(r.src))]
+	r.errs = append(r.errs, Error{
+		File: r.file, Line: 1 + bytes.Count(before, []byte("\n")), Col: len(before) - bytes.LastIndexByte(before, '\n'),
+		Path: at, Rule: rule, Message: fmt.Sprintf(format, args...), Fix: fix,
+	})
 }
 
 func (r *traceReader) read() *Spec {
 	if len(r.src) > MaxTraceBytes {
-		r.fail(0, "", RuleTooLarge, "split the trace", "the file has %d bytes; at most %d are read", len(r.src), MaxTraceBytes)
+		r.failAt(0, "", RuleTooLarge, "split the trace", "the file has %d bytes; at most %d are read", len(r.src), MaxTraceBytes)
 		return nil
 	}
 	var doc traceDoc
@@ -171,7 +183,7 @@ func (r *traceReader) read() *Spec {
 		return nil
 	}
 	if doc.Workflow == nil {
-		r.fail(-1, "workflow", RuleMissing, "add the workflow object of WfFormat", "the trace has no workflow")
+		r.fail("workflow", "workflow", RuleMissing, "add the workflow object of WfFormat", "the trace has no workflow")
 		return nil
 	}
 	r.size = map[string]float64{}
@@ -181,7 +193,7 @@ func (r *traceReader) read() *Spec {
 		r.rows14(&doc)
 	}
 	if len(r.rows) == 0 && len(r.errs) == 0 {
-		r.fail(-1, "workflow", RuleMissing, "add a task", "the trace has no tasks")
+		r.fail("tasks", "workflow", RuleMissing, "add a task", "the trace has no tasks")
 	}
 	if len(r.errs) > 0 {
 		return nil
@@ -210,11 +222,11 @@ func (r *traceReader) syntax(err error) {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		r.fail(syntax.Offset, "", RuleSyntax, "mend the JSON", "not valid JSON: %s", short200(err.Error()))
+		r.failAt(syntax.Offset-1, "", RuleSyntax, "mend the JSON", "not valid JSON: %s", short200(err.Error()))
 	case errors.As(err, &kind):
-		r.fail(kind.Offset, kind.Field, RuleType, "see the WfFormat schema", "%s cannot be a %s", short(kind.Field), short(kind.Value))
+		r.failAt(kind.Offset-1, kind.Field, RuleType, "see the WfFormat schema", "%s cannot be a %s", short(kind.Field), short(kind.Value))
 	default:
-		r.fail(-1, "", RuleSyntax, "mend the JSON", "not valid JSON: %s", short200(err.Error()))
+		r.failAt(-1, "", RuleSyntax, "mend the JSON", "not valid JSON: %s", short200(err.Error()))
 	}
 }
 
@@ -230,7 +242,7 @@ func (r *traceReader) rows15(doc *traceDoc) {
 	for i, f := range w.Specification.Files {
 		at := fmt.Sprintf("workflow.specification.files[%d]", i)
 		if f.ID == nil || !f.SizeInBytes.present {
-			r.fail(-1, at, RuleMissing, "give it both", "a file has no id or no sizeInBytes")
+			r.fail("files", at, RuleMissing, "give it both", "a file has no id or no sizeInBytes")
 			continue
 		}
 		r.size[*f.ID] = f.SizeInBytes.value
@@ -238,7 +250,7 @@ func (r *traceReader) rows15(doc *traceDoc) {
 	for i := range w.Specification.Tasks {
 		t := &w.Specification.Tasks[i]
 		if t.ID == nil {
-			r.fail(-1, fmt.Sprintf("workflow.specification.tasks[%d]", i), RuleMissing, "give it one", "a task has no id")
+			r.fail("tasks", fmt.Sprintf("workflow.specification.tasks[%d]", i), RuleMissing, "give it one", "a task has no id")
 			continue
 		}
 		measured := ran[*t.ID]
@@ -256,7 +268,7 @@ func (r *traceReader) rows14(doc *traceDoc) {
 	for i := range tasks {
 		t := &tasks[i]
 		if t.Name == nil {
-			r.fail(-1, fmt.Sprintf("workflow.tasks[%d]", i), RuleMissing, "give it one", "a task has no name")
+			r.fail("tasks", fmt.Sprintf("workflow.tasks[%d]", i), RuleMissing, "give it one", "a task has no name")
 			return
 		}
 		if ids[i] = *t.Name; t.ID != nil {
@@ -281,7 +293,7 @@ func (r *traceReader) named(names map[string]string, list []string, of string) [
 	for _, name := range list {
 		id, ok := names[name]
 		if !ok {
-			r.fail(-1, "workflow.tasks", RuleReference, "add the task or remove the name", "task %s names %s, which is no task", quoteShort(of), quoteShort(name))
+			r.fail(name, "workflow.tasks", RuleReference, "add the task or remove the name", "task %s names %s, which is no task", quoteShort(of), quoteShort(name))
 			continue
 		}
 		ids = append(ids, id)
@@ -295,7 +307,7 @@ func (r *traceReader) file14(row *traceRow, f *traceFile, at string) {
 		name = f.ID
 	}
 	if name == nil {
-		r.fail(-1, at, RuleMissing, "give it one", "a file has no name")
+		r.fail("files", at, RuleMissing, "give it one", "a file has no name")
 		return
 	}
 	r.size[*name] = f.SizeInBytes.or(f.Size)
@@ -312,7 +324,7 @@ func (r *traceReader) build(name string) *Spec {
 	spec.Tasks = make([]Task, len(r.rows))
 	for i, row := range r.rows {
 		if before, twice := spec.byID[row.id]; twice {
-			r.fail(-1, fmt.Sprintf("task %d", i), RuleDuplicate, "rename one of them", "tasks %d and %d have the same id %s", before, i, quoteShort(row.id))
+			r.fail(row.id, fmt.Sprintf("task %d", i), RuleDuplicate, "rename one of them", "tasks %d and %d have the same id %s", before, i, quoteShort(row.id))
 		}
 		spec.byID[row.id] = i
 		spec.Tasks[i] = Task{ID: row.id, Work: r.work(row)}
@@ -335,7 +347,7 @@ func (r *traceReader) work(row traceRow) *Work {
 		memory = m.Memory.value * 1000
 	}
 	if runtime > maxTraceSeconds || cores > maxTraceCores || memory > maxTraceBytes {
-		r.fail(-1, "task "+short(row.id), RuleValue, "mend the trace", "task %s is not believable: %g s on %g cores with %g bytes", quoteShort(row.id), runtime, cores, memory)
+		r.fail(row.id, "task "+short(row.id), RuleValue, "mend the trace", "task %s is not believable: %g s on %g cores with %g bytes", quoteShort(row.id), runtime, cores, memory)
 		return nil
 	}
 	if cores == 0 {
@@ -394,7 +406,7 @@ func (r *traceReader) files() *trace {
 func (r *traceReader) fileSize(name string) int64 {
 	size := r.size[name]
 	if size > maxTraceBytes {
-		r.fail(-1, "file "+short(name), RuleValue, "mend the trace", "file %s is not believable: %g bytes", quoteShort(name), size)
+		r.fail(name, "file "+short(name), RuleValue, "mend the trace", "file %s is not believable: %g bytes", quoteShort(name), size)
 		return 0
 	}
 	return int64(max(0, size))
@@ -458,9 +470,9 @@ func (r *traceReader) order(spec *Spec) {
 		for k, i := range cycle.Cycle {
 			names[k] = quoteShort(spec.Tasks[i].ID)
 		}
-		r.fail(-1, "workflow", RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", cycleText(names))
+		r.fail(spec.Tasks[cycle.Cycle[0]].ID, "workflow", RuleCycle, "remove one of these dependencies", "the tasks wait for one another: %s", cycleText(names))
 	case err != nil:
-		r.fail(-1, "workflow", RuleCycle, "report this", "%v", err)
+		r.failAt(-1, "workflow", RuleCycle, "report this", "%v", err)
 	default:
 		spec.order = g.Order()
 	}
