@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -217,7 +218,7 @@ func (e *embedded) secret(name string) (string, error) {
 	}
 	if path := e.getenv(key + "_FILE"); path != "" {
 		_, text, err := e.readFile(path, 64<<10)
-		return string(text), err
+		return strings.TrimRight(string(text), "\r\n"), err
 	}
 	return "", fmt.Errorf("set %s, or %s_FILE to a file that holds it", key, key)
 }
