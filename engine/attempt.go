@@ -313,6 +313,9 @@ func backoff(base, limit time.Duration, n int) time.Duration {
 }
 
 func (s *State) fail(i int, why string) {
+	if s.tasks[i].rec.State.Terminal() {
+		return
+	}
 	s.tasks[i].rec.Message = why
 	s.failed = true
 	s.end(i, workflow.TaskFailed)
