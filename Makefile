@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 RACE = ./artifact/... ./engine/... ./internal/... ./privatecloud/... ./providers/... ./runner/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check-tools check lint test-race bench fuzz setup clean
+.PHONY: help build demo test check-tools check lint test-race bench bench-engine fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ lint: ## golangci-lint, which must be installed
 test-race: ## the packages with goroutines, under the race detector
 	$(GO) test -race -short -timeout 10m $(RACE)
 
-bench: ## all Go benchmarks
+bench: bench-engine ## all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
+
+bench-engine: build ## what the durable path costs a task, beside bare commands; rows in build/bench/engine.jsonl
+	@$(GO) run ./bench/engine
 
 fuzz: ## every fuzz target in turn, T=60s each
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \

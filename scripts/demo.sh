@@ -10,8 +10,22 @@ rm -rf "$SPILLWAY_STATE_DIR"
 
 say() { printf '\n== %s\n\n' "$*"; }
 
-say "1/2  At home: spillway run examples/wordstats.yaml --planner private"
-bin/spillway run examples/wordstats.yaml --planner private
+say "1/2  At home: spillway run examples/wordstats.yaml --cores 1 --planner private"
+bin/spillway run examples/wordstats.yaml --cores 1 --planner private
 
-say "2/2  In 70 % of that time: spillway run examples/wordstats.yaml --deadline 70%"
-bin/spillway run examples/wordstats.yaml --deadline 70%
+say "2/2  In 70 % of that time: spillway run examples/wordstats.yaml --cores 1 --deadline 70%"
+late=0
+bin/spillway run examples/wordstats.yaml --cores 1 --deadline 70% || late=$?
+
+# What was promised, looked up in the report that a program reads.
+bin/spillway report last -o json > build/demo/report.json
+figure() { sed -n 's/^ *"'"$1"'": \([-0-9.e]*\),*$/\1/p' build/demo/report.json | head -n 1; }
+count() { grep -c '^ *"site": "'"$1"'",*$' build/demo/report.json || true; }
+bin/spillway report last -o svg > build/demo/report.svg
+say "In short"
+printf 'took / planned     %.2f\n' "$(figure makespan_ratio)"
+printf 'all at home        %.1f s\n' "$(figure all_private_makespan_s)"
+printf 'took               %.1f s\n' "$(figure makespan_s)"
+printf 'cost               %s USD, a sandbox bill\n' "$(figure total_usd)"
+printf 'picture            build/demo/report.svg\n'
+exit "$late"

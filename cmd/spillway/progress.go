@@ -17,7 +17,8 @@ import (
 
 const (
 	redrawEvery = 100 * time.Millisecond // on a terminal
-	lineEvery   = 2 * time.Second        // elsewhere
+	lineEvery   = 2 * time.Second        // elsewhere, when tasks have ended or begun
+	aliveEvery  = 30 * time.Second       // elsewhere, when nothing has
 )
 
 // progress shows a run on stderr while it goes on: one line that is drawn again
@@ -30,6 +31,8 @@ type progress struct {
 	next  time.Time
 	why   string // the plan that was last told
 	drawn bool
+	told  string // what the last line said of tasks
+	tell  time.Time
 }
 
 func (a *app) newProgress(quiet bool) *progress {
@@ -61,7 +64,11 @@ func (p *progress) watch(s *engine.State) {
 		p.why = pr.Why
 		p.print(fmt.Sprintf("planned (%s): finish in %s, %s", pr.Why, duration(pr.Finish.Sub(now)), slackOf(pr.Run.DeadlineAt, pr.Finish)), false)
 	}
-	p.print(progressLine(&pr, now), true)
+	line, counts := progressLine(&pr, now), fmt.Sprint(pr.Tasks, pr.Running)
+	if p.live || counts != p.told || now.After(p.tell) {
+		p.told, p.tell = counts, now.Add(aliveEvery)
+		p.print(line, true)
+	}
 }
 
 // finish leaves the last line standing.
