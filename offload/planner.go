@@ -28,7 +28,7 @@ const DefaultPlanner = "density"
 
 // strategies in the order of help texts. To add one, append it here.
 var strategies = []Strategy{
-	strategy("private", "every task at home, in order of upward rank", planPrivate),
+	strategy("private", "every task at home, in order of upward rank; only what cannot run there is bought", planPrivate),
 	strategy("public", "every task bought in its fastest configuration", planPublic),
 	strategy("greedy", "at home if cores are idle when the task is ready, else bought; ignores the deadline", planGreedy),
 	strategy("dato", "deadline-aware task offloading: a reconstruction from the published description; not the authors' code", planDato),

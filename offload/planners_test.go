@@ -29,12 +29,12 @@ func generated(t testing.TB, seed uint64) *Problem {
 		p.MarginUs = p.DeadlineUs / 10
 	}
 	for i := range p.Tasks {
-		switch {
-		case g.chance(0.1):
+		switch x := g.Float64(); {
+		case x < 0.1:
 			p.Tasks[i].PrivateOnly = true
-		case g.chance(0.05):
+		case x < 0.15:
 			p.Tasks[i].PublicOnly = true
-		case g.chance(0.1):
+		case x < 0.25:
 			p.Tasks[i].Deny = []bool{true}
 		}
 	}
@@ -88,7 +88,11 @@ func requireReasoned(t *testing.T, p *Problem, plan *Plan, i int) {
 		seen[c.Target] = true
 		possible = possible || c.RuledOut == ""
 		if c.Target == p.Platform.SiteName(pl.Target) && c.RuledOut == "" {
-			chosen = chosen || pl.Target == Private || c.MemMiB == p.Platform.Providers[pl.Target].Configs[pl.Config].MemMiB
+			same := pl.Target == Private || c.MemMiB == p.Platform.Providers[pl.Target].Configs[pl.Config].MemMiB
+			chosen = chosen || same
+			if same && plan.Planner != "dato" && plan.Planner != "greedy" { // those tell what they saw
+				require.Equal(t, pl.FinishUs, c.FinishUs)
+			}
 		}
 	}
 	require.Len(t, seen, 1+len(p.Platform.Providers), "every site is considered")
