@@ -110,7 +110,7 @@ func byStatus(status int) providers.Class {
 		return providers.Denied
 	case status == http.StatusServiceUnavailable:
 		return providers.Transient
-	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
+	case status >= http.StatusMultipleChoices && status < http.StatusInternalServerError:
 		return providers.Refused
 	}
 	return providers.UnknownOutcome

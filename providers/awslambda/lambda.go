@@ -134,16 +134,21 @@ func (s *Site) Execute(ctx context.Context, inv providers.Invocation) providers.
 		FunctionName: aws.String(s.function(inv.MemoryMiB)), Payload: payload, LogType: types.LogTypeTail,
 	})
 	if err != nil {
-		r := providers.Result{Usage: s.usage(inv)}
-		r.Err = classify(err)
-		if r.Err == nil {
-			r.Err = unanswered(ctx, err, sent.Load())
-			r.Usage.Executed = sent.Load()
-		}
-		r.Usage.RequestID = requestIDOf(err)
-		return r
+		return s.erred(ctx, inv, err, sent.Load())
 	}
 	return s.answered(inv, out)
+}
+
+// erred is the result of a call without a function's answer. sent: the request may have arrived.
+func (s *Site) erred(ctx context.Context, inv providers.Invocation, err error, sent bool) providers.Result {
+	r := providers.Result{Err: classify(err), Usage: s.usage(inv)}
+	r.Usage.RequestID = requestIDOf(err)
+	if r.Err != nil {
+		r.Usage.Executed = r.Err.Class == providers.UnknownOutcome
+		return r
+	}
+	r.Err, r.Usage.Executed = unanswered(ctx, err, sent), sent
+	return r
 }
 
 func (s *Site) usage(inv providers.Invocation) providers.Usage {

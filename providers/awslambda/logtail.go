@@ -10,7 +10,7 @@ import (
 
 // report is what a function's last log line says of an invocation:
 //
-//	REPORT RequestId: …	Duration: 12.34 ms	Billed Duration: 13 ms	Memory Size: 128 MB	Max Memory Used: 30 MB	Init Duration: 5.00 ms
+//	REPORT RequestId: …	Duration: 12.34 ms	Billed Duration: 13 ms	Memory Size: 128 MB	Init Duration: 5.00 ms
 type report struct {
 	billed time.Duration
 	init   time.Duration
