@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 )
 
 // Client reads and writes objects by their signed URLs (file, http, https); it is a runner's way to its
-// objects and holds no credentials. Requests that failed for the server's or the network's reasons before
-// an answer's first byte are tried again. The zero value is ready, and safe for concurrent use.
+// objects and holds no credentials. Requests that failed for the server's or the network's reasons are
+// tried again; a download that broke off goes on where it was. The zero value is ready, and safe for
+// concurrent use.
 type Client struct{}
 
 // Fetch copies an object to w and returns its size and hex SHA-256. Its error is fs.ErrNotExist where
@@ -44,11 +46,7 @@ func (c Client) open(ctx context.Context, rawURL string) (io.ReadCloser, error) 
 		}
 		return os.Open(name)
 	}
-	resp, err := c.send(ctx, http.MethodGet, rawURL)
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
+	return c.download(ctx, rawURL)
 }
 
 // Store writes all of r as the object, replacing an earlier one, and returns its size and hex SHA-256.
@@ -109,15 +107,31 @@ const (
 	pause = 50 * time.Millisecond
 )
 
-// send makes a request without body and returns its successful answer.
-func (c Client) send(ctx context.Context, method, rawURL string) (*http.Response, error) {
-	return c.again(ctx, func() error { return nil }, func() (*http.Response, error) {
-		req, err := http.NewRequestWithContext(ctx, method, rawURL, nil)
-		if err != nil {
-			return nil, err
+// send makes a request without body, for the object's bytes from an offset on where that is not 0, and
+// returns its successful answer.
+func (c Client) send(ctx context.Context, method, rawURL string, from int64) (*http.Response, error) {
+	return c.again(ctx, func() error { return nil }, func() (*http.Request, error) {
+		req, err := newRequest(ctx, method, rawURL, nil)
+		if err == nil && from > 0 {
+			req.Header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
 		}
-		return transport.RoundTrip(req)
+		return req, err
 	})
+}
+
+// newRequest is http.NewRequestWithContext without the URL in its error: a signed URL is a secret.
+func newRequest(ctx context.Context, method, rawURL string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, rawURL, body)
+	var about *url.Error
+	switch {
+	case errors.As(err, &about):
+		return nil, fmt.Errorf("object URL: %w", about.Err)
+	case err != nil:
+		return nil, err
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return nil, fmt.Errorf("object URL: scheme %q is none of file, http and https", req.URL.Scheme)
+	}
+	return req, nil
 }
 
 // upload puts r, from where it stands, and compares digests with a server that tells one in its ETag. An
@@ -128,9 +142,9 @@ func (c Client) upload(ctx context.Context, rawURL string, r io.Reader, once boo
 		return 0, "", err
 	}
 	var body *digestReader
-	resp, err := c.again(ctx, rewind, func() (*http.Response, error) {
+	resp, err := c.again(ctx, rewind, func() (*http.Request, error) {
 		body = newDigestReader(r)
-		req, err := http.NewRequestWithContext(ctx, http.MethodPut, rawURL, io.NopCloser(body))
+		req, err := newRequest(ctx, http.MethodPut, rawURL, io.NopCloser(body))
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +155,7 @@ func (c Client) upload(ctx context.Context, rawURL string, r io.Reader, once boo
 		if once {
 			req.Header.Set("If-None-Match", "*")
 		}
-		return transport.RoundTrip(req)
+		return req, nil
 	})
 	if err != nil {
 		return 0, "", err
@@ -175,11 +189,16 @@ func rewinder(r io.Reader) (length int64, rewind func() error, err error) {
 	return end - start, rewind, rewind()
 }
 
-// again sends until an answer is final, calling rewind before each further try. A nil rewind means that
-// what was sent cannot be sent again.
-func (c Client) again(ctx context.Context, rewind func() error, send func() (*http.Response, error)) (*http.Response, error) {
+// again sends what request makes until an answer is final, calling rewind before each further try. A nil
+// rewind means that what was sent cannot be sent again.
+func (c Client) again(ctx context.Context, rewind func() error,
+	request func() (*http.Request, error)) (*http.Response, error) {
 	for try := 1; ; try++ {
-		resp, err := send()
+		req, err := request()
+		if err != nil {
+			return nil, err
+		}
+		resp, err := transport.RoundTrip(req)
 		if err == nil && resp.StatusCode < 300 {
 			return resp, nil
 		}

@@ -96,7 +96,8 @@ func Copy(ctx context.Context, dst, src Store, key string, link *Link, progress 
 		return Info{}, fmt.Errorf("copy %s: %w", key, err)
 	}
 	if size, sum := sent.result(); size != info.Size || sum != info.SHA256 {
-		return Info{}, fmt.Errorf("copy %s: sent %d bytes with digest %s, stored %d with %s", key, size, sum, info.Size, info.SHA256)
+		return Info{}, fmt.Errorf("copy %s: sent %d bytes with digest %s, stored %d with %s",
+			key, size, sum, info.Size, info.SHA256)
 	}
 	return info, nil
 }

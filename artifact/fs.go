@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -64,7 +65,7 @@ func (s *FS) Get(_ context.Context, key string) (io.ReadCloser, error) {
 	}
 	f, err := s.root.Open(filepath.FromSlash(key))
 	if err != nil {
-		return nil, err
+		return nil, absent(err)
 	}
 	if err := mustBeRegular(f); err != nil {
 		_ = f.Close()
@@ -92,9 +93,18 @@ func (s *FS) Stat(_ context.Context, key string) (Info, error) {
 		err = fmt.Errorf("%s is not an object: %w", key, ErrNotExist)
 	}
 	if err != nil {
-		return Info{}, err
+		return Info{}, absent(err)
 	}
 	return Info{Key: key, Size: info.Size()}, nil
+}
+
+// absent turns "below a file" into ErrNotExist: an object's name may begin those of others, but here none
+// is below it.
+func absent(err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%w: %w", ErrNotExist, err)
+	}
+	return err
 }
 
 // DeletePrefix implements Store.

@@ -87,35 +87,38 @@ func (s *server) refusal(r *http.Request, key string) string {
 }
 
 func (s *server) get(w http.ResponseWriter, r *http.Request, key string) {
-	info, err := s.store.Stat(r.Context(), key)
-	if err != nil {
-		answer(w, 0, err)
-		return
-	}
 	body, err := s.store.Get(r.Context(), key)
 	if err != nil {
 		answer(w, 0, err)
 		return
 	}
 	defer func() { _ = body.Close() }()
-	setLength(w, info)
-	_, _ = io.Copy(w, body) // a reader that went away needs no answer; a short body breaks the connection
+	w.Header().Set("Content-Type", contentType)
+	if file, ok := body.(io.ReadSeeker); ok {
+		http.ServeContent(w, r, "", time.Time{}, file) // parts of it, too
+		return
+	}
+	if _, err := io.Copy(w, body); err != nil {
+		panic(http.ErrAbortHandler) // breaks the connection: nobody may take a part for the whole
+	}
 }
 
 func (s *server) head(w http.ResponseWriter, r *http.Request, key string) {
 	info, err := s.store.Stat(r.Context(), key)
 	if err == nil {
-		setLength(w, info)
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Length", strconv.FormatInt(info.Size, 10))
 	}
 	answer(w, http.StatusOK, err)
 }
 
-func setLength(w http.ResponseWriter, info Info) {
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.FormatInt(info.Size, 10))
-}
+const contentType = "application/octet-stream"
 
 func (s *server) put(w http.ResponseWriter, r *http.Request, key string) {
+	if r.ContentLength > s.limit {
+		answer(w, 0, &http.MaxBytesError{Limit: s.limit})
+		return
+	}
 	once := r.Header.Get("If-None-Match") == "*"
 	info, err := s.store.Put(r.Context(), key, http.MaxBytesReader(w, r.Body, s.limit), PutOptions{IfAbsent: once})
 	if err == nil {
@@ -175,11 +178,11 @@ func (s *Remote) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	resp, err := s.client.send(ctx, http.MethodGet, s.url(http.MethodGet, key))
+	body, err := s.client.download(ctx, s.url(http.MethodGet, key))
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
-	return resp.Body, nil
+	return body, nil
 }
 
 // Stat implements Store.
@@ -187,7 +190,7 @@ func (s *Remote) Stat(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	resp, err := s.client.send(ctx, http.MethodHead, s.url(http.MethodHead, key))
+	resp, err := s.client.send(ctx, http.MethodHead, s.url(http.MethodHead, key), 0)
 	if err != nil {
 		return Info{}, fmt.Errorf("stat %s: %w", key, err)
 	}
@@ -199,7 +202,7 @@ func (s *Remote) DeletePrefix(ctx context.Context, prefix string) error {
 	if err := checkPrefix(prefix); err != nil {
 		return err
 	}
-	resp, err := s.client.send(ctx, http.MethodDelete, s.url(http.MethodDelete, prefix))
+	resp, err := s.client.send(ctx, http.MethodDelete, s.url(http.MethodDelete, prefix), 0)
 	if err != nil {
 		return fmt.Errorf("delete %s*: %w", prefix, err)
 	}
