@@ -3,6 +3,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/spillway/spillway/artifact"
 	"github.com/spillway/spillway/providers/sandbox"
 	"github.com/spillway/spillway/runner"
@@ -15,7 +18,12 @@ import (
 func dispatchHooks(args []string) (code int, ours bool) {
 	sandbox.Init()
 	if len(args) == 0 && lambdafn.Inside() {
-		lambdafn.Start(runner.Options{Objects: artifact.Client{}})
+		self, err := runnerCommand()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "spillway:", err)
+			return exitFailure, true
+		}
+		lambdafn.Start(runner.Options{Objects: artifact.Client{}, Self: self})
 	}
 	if len(args) > 0 && args[0] == "runner" {
 		return runner.Main(args[1:], runner.Options{Objects: artifact.Client{}}), true
