@@ -105,7 +105,7 @@ func TestLinkTakesItsTime(t *testing.T) {
 func TestLinkCarriesOneFileAtATime(t *testing.T) {
 	got := elapsed(t, func(t *testing.T) {
 		link := NewLink(1000, 5*time.Second)
-		time.Sleep(time.Hour)
+		require.NoError(t, wait(t.Context(), time.Hour))
 		begin := time.Now()
 		ends := make(chan time.Duration, 3)
 		for range 3 {

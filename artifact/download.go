@@ -20,7 +20,7 @@ type download struct {
 }
 
 func (c Client) download(ctx context.Context, rawURL string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, http.MethodGet, rawURL, 0)
+	resp, err := c.send(ctx, http.MethodGet, rawURL, 0) //nolint:bodyclose // download.Close does
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (d *download) Read(p []byte) (int, error) {
 
 // resume opens the object again behind what was read before why.
 func (d *download) resume(why error) error {
-	resp, err := d.client.send(d.ctx, http.MethodGet, d.url, d.got)
+	resp, err := d.client.send(d.ctx, http.MethodGet, d.url, d.got) //nolint:bodyclose // download.Close does
 	if err != nil {
 		return errors.Join(why, err)
 	}

@@ -98,7 +98,7 @@ func TestTooLarge(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask(h, "PUT", url, "0123456789").Code)
 	require.Equal(t, http.StatusRequestEntityTooLarge, ask(h, "PUT", url, "0123456789a").Code)
 
-	unknown := httptest.NewRequest("PUT", url, io.MultiReader(strings.NewReader("0123456789"), strings.NewReader("a")))
+	unknown := httptest.NewRequest(http.MethodPut, url, io.MultiReader(strings.NewReader("0123456789"), strings.NewReader("a")))
 	require.Equal(t, int64(-1), unknown.ContentLength)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, unknown)
@@ -136,7 +136,7 @@ func FuzzSignedURL(f *testing.F) {
 	f.Add("DELETE", "/o/", "expires=9999999999&expires=1&signature=00&signature="+strings.Repeat("0", 64))
 	f.Add("GET", "/o/in", parsed.RawQuery+"&expires=99999999999")
 	f.Fuzz(func(t *testing.T, method, path, query string) {
-		r := httptest.NewRequest("GET", "/", bytes.NewReader([]byte("written")))
+		r := httptest.NewRequest(http.MethodGet, "/", bytes.NewReader([]byte("written")))
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

@@ -40,7 +40,7 @@ func Main(args []string, opt Options) int {
 	case verb == "work":
 		return work(args[1:])
 	case verb == "version" && len(args) == 1:
-		fmt.Println(version())
+		fmt.Fprintln(os.Stdout, version())
 		return exitOK
 	}
 	_, _ = io.WriteString(os.Stderr, usage)

@@ -43,11 +43,11 @@ while :; do sleep 1; done`
 func engineThatDies(dir string) int {
 	site, err := Open(Config{Dir: dir, Nodes: []Node{{Name: "n0", Cores: 2}}, Objects: artifact.Client{}})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	r := site.Execute(context.Background(), helperInvocation(os.Getenv("TEST_SCRIPT"), os.Getenv("WITNESS")))
-	fmt.Println("ended", r.Err, r.Manifest)
+	fmt.Fprintln(os.Stdout, "ended", r.Err, r.Manifest)
 	select {}
 }
 
