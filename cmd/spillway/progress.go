@@ -62,7 +62,7 @@ func (p *progress) watch(s *engine.State) {
 	pr := s.Progress()
 	if pr.Why != "" && pr.Why != p.why {
 		p.why = pr.Why
-		p.print(fmt.Sprintf("planned (%s): finish in %s, %s", pr.Why, duration(pr.Finish.Sub(now)), slackOf(pr.Run.DeadlineAt, pr.Finish)), false)
+		p.print(fmt.Sprintf("planned (%s): finish in %s, %s", pr.Why, shortSpan(pr.Finish.Sub(now)), slackOf(pr.Run.DeadlineAt, pr.Finish)), false)
 	}
 	line, counts := progressLine(&pr, now), fmt.Sprint(pr.Tasks, pr.Running)
 	if p.live || counts != p.told || now.After(p.tell) {
@@ -99,6 +99,10 @@ func (p *progress) print(line string, passes bool) {
 func progressLine(pr *engine.Progress, now time.Time) string {
 	done := pr.Tasks[workflow.TaskSucceeded]
 	parts := []string{fmt.Sprintf("%s %d/%d", doneBar(done, pr.Total), done, pr.Total)}
+	if !pr.Run.State.Terminal() && !pr.Finish.IsZero() {
+		parts = append(parts, "ETA "+shortSpan(pr.Finish.Sub(now)), slackOf(pr.Run.DeadlineAt, latestOf(pr.Finish, now)))
+	}
+	parts = append(parts, pr.Spent.String())
 	if at := bySite(pr.Running); at != "" {
 		parts = append(parts, "running "+at)
 	}
@@ -112,10 +116,6 @@ func progressLine(pr *engine.Progress, now time.Time) string {
 	}
 	if pr.Moving > 0 {
 		parts = append(parts, fmt.Sprintf("%d files moving", pr.Moving))
-	}
-	parts = append(parts, pr.Spent.String())
-	if !pr.Run.State.Terminal() && !pr.Finish.IsZero() {
-		parts = append(parts, "ETA "+duration(max(0, pr.Finish.Sub(now))), slackOf(pr.Run.DeadlineAt, latestOf(pr.Finish, now)))
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " | ")
 }
@@ -133,9 +133,17 @@ func slackOf(deadline, finish time.Time) string {
 	case deadline.IsZero():
 		return "no deadline"
 	case finish.After(deadline):
-		return "late by " + duration(finish.Sub(deadline))
+		return "late by " + shortSpan(finish.Sub(deadline))
 	}
-	return "slack " + duration(deadline.Sub(finish))
+	return "slack " + shortSpan(deadline.Sub(finish))
+}
+
+// shortSpan is a time to wait, to a tenth of a second, and never negative.
+func shortSpan(d time.Duration) string {
+	if d = max(d, 0); d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return duration(d)
 }
 
 func bySite(n map[string]int) string {
