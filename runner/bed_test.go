@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/spillway/spillway/internal/envelope"
+	"github.com/spillway/spillway/internal/procgroup"
 )
 
 // asRunner lets the test binary be spillway-runner.
@@ -153,3 +154,15 @@ func requireFailure(t *testing.T, m envelope.Manifest, class envelope.FailureCla
 	require.Contains(t, m.Failure.Message, text)
 	require.Empty(t, m.Outputs)
 }
+
+// requireGone demands that no process of the attempt lives, nor any in its working directory.
+func (b *bed) requireGone() {
+	b.t.Helper()
+	require.Empty(b.t, procgroup.Marked("SPILLWAY_MARK="+b.inv.Attempt+":"+b.opt.WorkDir, b.opt.WorkDir))
+}
+
+// nopLog is a log that keeps nothing.
+type nopLog struct{}
+
+func (nopLog) Write(p []byte) (int, error) { return len(p), nil }
+func (nopLog) Close() error                { return nil }

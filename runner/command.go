@@ -56,10 +56,9 @@ func (a *attempt) command(ctx context.Context) {
 	if confine == nil {
 		confine = procgroup.Run
 	}
-	marker := "SPILLWAY_ATTEMPT=" + a.inv.Attempt
 	exit, err := confine(ctx, procgroup.Command{Path: path, Args: args, Dir: a.opt.WorkDir, Env: env,
-		Output: out.w, Marker: marker, MemoryBytes: a.inv.MemoryBytes})
-	a.m.LogTail = out.finish(func() { procgroup.End(marker, a.opt.WorkDir) })
+		Output: out.w, Marker: a.marker(), MemoryBytes: a.inv.MemoryBytes})
+	a.m.LogTail = out.finish(func() { procgroup.End(a.marker(), a.opt.WorkDir) })
 	if err != nil {
 		a.unstartable(err)
 		return
@@ -158,9 +157,13 @@ func (a *attempt) env() []string {
 		}
 	}
 	env = append(env, "PATH="+a.path(), "SPILLWAY_RUN="+a.inv.Run, "SPILLWAY_TASK="+a.inv.Task,
-		"SPILLWAY_ATTEMPT="+a.inv.Attempt)
+		"SPILLWAY_ATTEMPT="+a.inv.Attempt, a.marker())
 	return append(env, a.opt.Env...)
 }
+
+// marker is the entry of the environment by which strays are found. The working directory tells places on
+// one machine apart that execute an attempt of the same id.
+func (a *attempt) marker() string { return "SPILLWAY_MARK=" + a.inv.Attempt + ":" + a.opt.WorkDir }
 
 // lookUp finds a program as execvp does: a name with a slash is taken from the working directory, others
 // from path. Empty and relative folders of path count from the working directory.

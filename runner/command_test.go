@@ -70,7 +70,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 	got := strings.Split(strings.TrimSpace(b.run(context.Background()).LogTail), "\n")
 	slices.Sort(got)
 	require.Equal(t, []string{"HOME=" + b.opt.WorkDir, "LANG=pt_PT", "MINE=a=b c", "PATH=" + usualPath,
-		"SPILLWAY_ATTEMPT=r1.0.1", "SPILLWAY_RUN=r1", "SPILLWAY_TASK=t[0]", "SPILLWAY_WORK=/w",
+		"SPILLWAY_ATTEMPT=r1.0.1", "SPILLWAY_MARK=r1.0.1:" + b.opt.WorkDir, "SPILLWAY_RUN=r1", "SPILLWAY_TASK=t[0]", "SPILLWAY_WORK=/w",
 		"TMPDIR=" + b.opt.WorkDir}, got)
 }
 
@@ -117,7 +117,7 @@ func TestTimeLimitEndsTheWhole(t *testing.T) {
 	require.Equal(t, 137, m.ExitCode)
 	require.Equal(t, "begun\n", m.LogTail)
 	require.Equal(t, m, b.stored())
-	requireGone(t, "SPILLWAY_ATTEMPT=r1.0.1")
+	b.requireGone()
 }
 
 func TestWithdrawnAttempt(t *testing.T) {
@@ -131,7 +131,7 @@ func TestWithdrawnAttempt(t *testing.T) {
 	m := b.run(ctx)
 	requireFailure(t, m, envelope.FailCanceled, "withdrawn")
 	require.Equal(t, m, b.stored(), "what happened has happened")
-	requireGone(t, "SPILLWAY_ATTEMPT=r1.0.1")
+	b.requireGone()
 }
 
 func TestDeadlineOfTheWholeAttempt(t *testing.T) {
@@ -164,8 +164,7 @@ func TestDaemonsEndWithTheirAttempt(t *testing.T) {
 	} {
 		b := newBed(t, script)
 		require.Nil(t, b.run(context.Background()).Failure)
-		requireGone(t, "SPILLWAY_ATTEMPT=r1.0.1")
-		requireNobodyBelow(t, b.opt.WorkDir)
+		b.requireGone()
 	}
 }
 

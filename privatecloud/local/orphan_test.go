@@ -203,5 +203,5 @@ func TestEnvironmentOfTasks(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{"HOME", "TMPDIR", "LANG", "PATH", "SPILLWAY_RUN", "SPILLWAY_TASK",
-		"SPILLWAY_ATTEMPT", "SPILLWAY_WORK"}, names)
+		"SPILLWAY_ATTEMPT", "SPILLWAY_MARK", "SPILLWAY_WORK"}, names)
 }
