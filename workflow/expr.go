@@ -155,6 +155,9 @@ func issueError(issues *cel.Issues) error {
 	return errors.New(short200(strings.NewReplacer(typeParams, "params", typeTask, "task", typeRun, "run").Replace(message)))
 }
 
+// shown is the expression in messages: one short line.
+func (e *expression) shown() string { return short(strings.Join(strings.Fields(e.source), " ")) }
+
 // eval runs the expression and adds its steps to a meter. vars must not be kept by anyone.
 func (e *expression) eval(env *cel.Env, vars map[string]any, m *meter) (any, error) {
 	e.once.Do(func() {
@@ -174,7 +177,7 @@ func (e *expression) eval(env *cel.Env, vars map[string]any, m *meter) (any, err
 		if strings.Contains(message, "cost limit exceeded") {
 			message = fmt.Sprintf("it takes more than %d steps", maxExprCost)
 		}
-		return nil, fmt.Errorf("${{ %s }}: %s", short(e.source), short200(message))
+		return nil, fmt.Errorf("${{ %s }}: %s", e.shown(), short200(message))
 	}
 	return native(out, 0)
 }
@@ -277,7 +280,7 @@ func (w *walker) selection(x celast.Expr, local []string) {
 		return
 	}
 	if _, ok := w.task(x, local); ok {
-		w.fail("say what of the task: %s.state, .succeeded, .failed or .outputs", short(w.e.source))
+		w.fail("say what of the task: %s.state, .succeeded, .failed or .outputs", w.e.shown())
 		return
 	}
 	w.walk(s.Operand(), local)
@@ -344,7 +347,7 @@ func isRoot(x celast.Expr, name string, local []string) bool {
 func (w *walker) call(x celast.Expr, local []string) {
 	c := x.AsCall()
 	if _, ok := w.task(x, local); ok {
-		w.fail("say what of the task: %s.state, .succeeded, .failed or .outputs", short(w.e.source))
+		w.fail("say what of the task: %s.state, .succeeded, .failed or .outputs", w.e.shown())
 		return
 	}
 	if c.FunctionName() == "_[_]" && len(c.Args()) == 2 {
