@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/stretchr/testify/require"
 )
 
@@ -107,4 +109,26 @@ func TestCPUShareIsSet(t *testing.T) {
 	data, err := os.ReadFile(paths[0])
 	require.NoError(t, err)
 	require.Equal(t, "9994", strings.Fields(string(data))[0], "of a period of 20,000 µs")
+}
+
+// Where isolation is not permitted the sandbox says so loudly, wherever somebody could look, and goes on.
+func TestWithoutIsolation(t *testing.T) {
+	defer func(dirs []string) { toolDirs = dirs }(toolDirs)
+	toolDirs = nil // as on a machine that has none of the tools
+	b := startBox(t, nil)
+	require.False(t, b.end.Isolated)
+	require.Contains(t, strings.Join(b.end.Notes, "\n"), "NOT ISOLATED")
+	b.deploy("f", 512, 20, nil)
+	require.Equal(t, "hello", b.must("f", "echo", "hello", 0).Text)
+	b.sh("sleep 7654321 >/dev/null 2>&1 &")
+	eventually(t, "it runs", func() bool { return processRuns(t, "sleep\x007654321") })
+	b.call("f", "exit", "", 1)
+	eventually(t, "what it left running ends", func() bool { return !processRuns(t, "sleep\x007654321") })
+	f := &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("f")}
+	got, err := b.client.GetFunctionConfiguration(t.Context(), f)
+	require.NoError(t, err)
+	require.Contains(t, *got.Description, "NOT ISOLATED")
+	entries, err := ReadLedger(b.dir)
+	require.NoError(t, err)
+	require.False(t, entries[0].Isolated)
 }
