@@ -139,11 +139,11 @@ func (s *State) dispatchPublic(site int) []Command {
 	return out
 }
 
-// refuse keeps a task from a site that its data must not reach or that has no room for it, whatever a plan says.
+// refuse keeps a task from a site that its data must not reach or that cannot take it, whatever a plan says.
 func (s *State) refuse(i, site int) {
 	s.deny(i, site)
 	s.record("placement_refused", i, "", map[string]string{"site": s.Catalogue.Sites[site].Name,
-		"why": fmt.Sprintf("its data is %s, its placement does not allow the site, or it fits no node", s.Graph.Label(i))})
+		"why": fmt.Sprintf("its data is %s, its placement does not allow the site, or the site refused it or has no room", s.Graph.Label(i))})
 	s.wantPlan("a placement was refused", s.now)
 }
 

@@ -233,7 +233,7 @@ func (v *checker) room() {
 }
 
 func (v *checker) tasks() {
-	open := 0
+	open, failed := 0, v.s.stranded != ""
 	flying := map[int]int{}
 	success := map[int]int{}
 	for _, a := range v.k.attempts {
@@ -246,6 +246,7 @@ func (v *checker) tasks() {
 	}
 	for i := range v.s.tasks {
 		t := &v.s.tasks[i]
+		failed = failed || t.rec.State == workflow.TaskFailed
 		if !t.rec.State.Terminal() {
 			open++
 		}
@@ -259,6 +260,7 @@ func (v *checker) tasks() {
 		v.equal("kept and live record of "+t.rec.ID, asJSON(t.rec), asJSON(v.k.tasks[i]))
 	}
 	v.equal("open tasks", open, v.s.open)
+	v.equal("failed", failed, v.s.failed)
 	if v.s.Finished() && (open > 0 || v.s.live > 0 || v.s.moving > 0 || len(v.k.outbox) > 0) {
 		v.add("the run has ended with %d tasks open, %d attempts and %d transfers in flight, %d commands not settled",
 			open, v.s.live, v.s.moving, len(v.k.outbox))

@@ -48,7 +48,7 @@ func (s *State) place(i int, p Placement) bool {
 		s.fail(i, "no site can run it: too large for every node, and no public site takes it")
 		return true
 	}
-	if !s.permits(i, p.Site) || p.Site == 0 && !s.fitsEmpty(i) {
+	if s.Denied(i, p.Site) || p.Site == 0 && !s.fitsEmpty(i) {
 		s.refuse(i, p.Site) // its files must not be sent there either
 		return false
 	}

@@ -185,11 +185,8 @@ func (w *world) requireSame() {
 // known is what a state knows of its run, without what it has learned about sites.
 func known(s *State) map[string]any {
 	m := map[string]any{"open": s.open, "moving": s.moving, "live": s.live, "cancelling": s.cancelling,
-		"failed": s.failed && s.stranded == "", "spent": s.spent, "reserved": s.reserved, "outbox": s.outbox,
+		"spent": s.spent, "reserved": s.reserved, "outbox": s.outbox,
 		"items": s.itemSeq, "events": s.eventSeq, "run": asJSON(s.run)}
-	if s.stranded != "" {
-		delete(m, "failed")
-	}
 	for i := range s.tasks {
 		t := &s.tasks[i]
 		m["task "+t.rec.ID] = fmt.Sprint(asJSON(t.rec), t.attempt, t.infra)
