@@ -9,14 +9,19 @@ import (
 
 // trust rules out the sites that task i must not run at.
 func (m *Model) trust(g *workflow.Graph, i int, t *offload.Task) {
-	spec := &g.Spec.Tasks[g.Instances[i].Task]
-	t.PublicOnly = !spec.Allows(workflow.SitePrivate)
+	why := make([]string, 1+len(m.Platform.Providers))
+	why[0] = notAllowed(&g.Spec.Tasks[g.Instances[i].Task], workflow.SitePrivate)
+	t.PublicOnly = why[0] != ""
 	denied := 0
 	deny := make([]bool, len(m.Platform.Providers))
 	for q := range deny {
-		if deny[q] = m.refused(g, i, q) != ""; deny[q] {
+		why[1+q] = m.refused(g, i, q)
+		if deny[q] = why[1+q] != ""; deny[q] {
 			denied++
 		}
+	}
+	if denied > 0 || t.PublicOnly {
+		t.WhyNot = why
 	}
 	switch {
 	case denied == 0:

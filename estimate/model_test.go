@@ -223,6 +223,9 @@ func TestTrustDecidesWhereTasksMayRun(t *testing.T) {
 	if got := p.Tasks[near].Deny; !slices.Equal(got, []bool{true, false}) {
 		t.Errorf("near: deny %v", got)
 	}
+	if why := p.Tasks[near].WhyNot; len(why) != 3 || why[0] != "" || why[1] == "" || why[2] != "" {
+		t.Errorf("near: why not %q", why)
+	}
 	want := []string{
 		"sandbox:local: it takes public data at most: join has data: private (line 19)",
 		"aws:eu-west-1: it takes internal data at most: join has data: private (line 19)",

@@ -73,15 +73,19 @@ func (q *Provider) wallUs(handlerUs int64, cold bool) int64 {
 
 // denied says why task i must not run at a target; empty when it may.
 func (t *Task) denied(target int) string {
+	why := ""
 	switch {
 	case target == Private && t.PublicOnly:
-		return "public only"
+		why = "public only"
 	case target != Private && t.PrivateOnly:
-		return "private only"
+		why = "private only"
 	case target != Private && target < len(t.Deny) && t.Deny[target]:
-		return "denied"
+		why = "denied"
 	}
-	return ""
+	if k := target + 1; why != "" && k < len(t.WhyNot) && t.WhyNot[k] != "" {
+		return t.WhyNot[k]
+	}
+	return why
 }
 
 // fits says whether an idle node can hold task i.

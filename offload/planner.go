@@ -31,8 +31,8 @@ var strategies = []Strategy{
 	strategy("private", "every task at home, in order of upward rank; only what cannot run there is bought", planPrivate),
 	strategy("public", "every task bought in its fastest configuration", planPublic),
 	strategy("greedy", "at home if cores are idle when the task is ready, else bought; ignores the deadline", planGreedy),
-	strategy("dato", "deadline-aware task offloading: a reconstruction from the published description; not the authors' code", planDato),
-	strategy("density", "buys what frees most private time per dollar, as little as the deadline needs; the best of all the above", planDensity),
+	strategy("dato", "deadline-aware offloading, a reconstruction from the published description; not the authors' code", planDato),
+	strategy("density", "buys what frees most private time per dollar, as little as needed; never worse than the above", planDensity),
 }
 
 // Planners lists the planners.

@@ -34,6 +34,7 @@ type Task struct {
 	PrivateOnly bool
 	PublicOnly  bool
 	Deny        []bool            // by provider index; shorter than the providers: the rest is allowed
+	WhyNot      []string          // by domain, home first: why it must not run there, in words; may be shorter
 	RuntimeOn   []OfferingRuntime // measured run times that replace the model
 }
 

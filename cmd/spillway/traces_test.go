@@ -68,10 +68,9 @@ func newReference(t *testing.T) *reference {
 	if err != nil {
 		t.Skip("python3 is not installed: the reference evaluator cannot run")
 	}
-	binary := filepath.Join(t.TempDir(), "spillway")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return &reference{shared: shared, python: python, binary: binary}
+	bin, err := programs()
+	require.NoError(t, err)
+	return &reference{shared: shared, python: python, binary: filepath.Join(bin, "spillway")}
 }
 
 // evaluated is what the reference evaluator says of a plan.
