@@ -2,12 +2,14 @@ package artifact
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -96,9 +98,14 @@ func TestTooLarge(t *testing.T) {
 	h := &server{store: s, secret: secret, limit: 10}
 	url := signedURL("", secret, "PUT", "k", time.Hour)
 	require.Equal(t, http.StatusOK, ask(h, "PUT", url, "0123456789").Code)
-	require.Equal(t, http.StatusRequestEntityTooLarge, ask(h, "PUT", url, "0123456789a").Code)
+	announced := httptest.NewRequest(http.MethodPut, url, iotest.ErrReader(errors.New("it was read")))
+	announced.ContentLength = 11
+	refused := httptest.NewRecorder()
+	h.ServeHTTP(refused, announced)
+	require.Equal(t, http.StatusRequestEntityTooLarge, refused.Code)
 
-	unknown := httptest.NewRequest(http.MethodPut, url, io.MultiReader(strings.NewReader("0123456789"), strings.NewReader("a")))
+	body := io.MultiReader(strings.NewReader("0123456789"), strings.NewReader("a"))
+	unknown := httptest.NewRequest(http.MethodPut, url, body)
 	require.Equal(t, int64(-1), unknown.ContentLength)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, unknown)

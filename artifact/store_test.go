@@ -289,6 +289,9 @@ func TestFirstWriterWins(t *testing.T) {
 			}
 		}
 		require.Equal(t, strings.Repeat(string(rune('0'+winner)), 1000), get(t, s, "k"))
+		if s, ok := s.(*FS); ok {
+			require.Equal(t, []string{"k"}, files(t, s))
+		}
 	})
 }
 
