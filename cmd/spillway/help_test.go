@@ -76,3 +76,18 @@ func TestPlanOnThisMachine(t *testing.T) {
 	require.Equal(t, "private", doc.Tasks["fit"].Target, "its data is private")
 	require.True(t, doc.Predicted.DeadlineMet)
 }
+
+// TestPlanKnowsEarlierRuns: what a task took here goes before the estimate.
+func TestPlanKnowsEarlierRuns(t *testing.T) {
+	dirs := map[string]string{"TMP": t.TempDir(), "STATE": stateWithRuns(t)}
+	makespan := func(args string) float64 {
+		got := replay(t, "spillway plan testdata/slow.yaml --planner private --deadline 1h -o json "+args, dirs)
+		var doc offload.PlanDoc
+		require.NoError(t, json.Unmarshal([]byte(got), &doc), got)
+		return *doc.Predicted.MakespanS
+	}
+	require.InDelta(t, 123, makespan(""), 1e-9)
+	require.InDelta(t, 123, makespan("--state-dir $STATE --platform testdata/aws.json"), 1e-9)
+	require.Less(t, makespan("--state-dir $STATE"), 110.0, "it took 40 s at home, once: the estimate is corrected")
+	require.NoFileExists(t, dirs["TMP"]+"/.local/share/spillway/spillway.db", "a plan leaves nothing behind")
+}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -33,8 +34,10 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan INSTANCE",
 		Short: "Say where each task would run, when, at what cost, and why",
-		Long: "Plans a Spillway YAML or a WfFormat trace without running it. Exit code 0 also\n" +
-			"when the plan is late; 8 when a bound proves that no plan meets the deadline.\n\n" +
+		Long: "Plans a Spillway YAML or a WfFormat trace without running it. Without --platform it\n" +
+			"plans as run would: on this machine's sites, with the run times of earlier runs.\n" +
+			"Exit code 0 also when the plan is late; 8 when a bound proves that no plan meets\n" +
+			"the deadline.\n\n" +
 			"Planners:\n" + plannerList(),
 		Example: "  spillway plan montage.json --platform aws.json --deadline 10m\n" +
 			"  spillway plan nightly.yaml --deadline 60% -o json",
@@ -49,8 +52,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all tasks in the table")
 	f.effort = choiceFlag(cmd, "effort", "", "how long to search", "default", "low", "max")
 	output := outputFlag(cmd, "table", "json", "svg")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		p, err := a.plan(args[0], &f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := a.plan(cmd.Context(), args[0], &f)
 		if err != nil {
 			return err
 		}
@@ -124,7 +127,7 @@ func (p *planned) doc() offload.PlanDoc {
 	return doc
 }
 
-func (a *app) plan(path string, f *planFlags) (*planned, error) {
+func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, error) {
 	planner, ok := offload.Lookup(f.planner)
 	if !ok {
 		return nil, usageErrorf("unknown planner %q; the planners are\n%s", f.planner, strings.TrimRight(plannerList(), "\n"))
@@ -140,7 +143,7 @@ func (a *app) plan(path string, f *planFlags) (*planned, error) {
 	case f.margin >= 0 && f.sigma > 0:
 		return nil, usageErrorf("--noise finds its own --margin: give one of them")
 	}
-	in, err := a.instance(path, &f.problemFlags)
+	in, err := a.instance(ctx, path, &f.problemFlags)
 	if err != nil {
 		return nil, err
 	}

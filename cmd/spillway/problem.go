@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillway/spillway/engine"
 	"github.com/spillway/spillway/estimate"
 	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/workflow"
@@ -46,7 +48,7 @@ type instance struct {
 }
 
 // instance reads a definition and a platform and states the problem.
-func (a *app) instance(path string, f *problemFlags) (*instance, error) {
+func (a *app) instance(ctx context.Context, path string, f *problemFlags) (*instance, error) {
 	platform, err := a.readPlatform(f.platform)
 	if err != nil {
 		return nil, err
@@ -59,11 +61,26 @@ func (a *app) instance(path string, f *problemFlags) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.platform == "" && a.hasStore() { // only then are these the sites that history is of
+		in.model.History, err = a.history(ctx, in.graph.Spec.Name)
+		if err != nil {
+			return nil, err
+		}
+	}
 	us, err := f.deadlineUs(in, times)
 	if err != nil {
 		return nil, err
 	}
 	return in, in.state(us, times)
+}
+
+// history is what tasks of a workflow took in earlier runs.
+func (a *app) history(ctx context.Context, workflow string) (samples []estimate.Sample, err error) {
+	err = a.withStore(ctx, func(store engine.Store) (err error) {
+		samples, err = store.History(ctx, workflow, historyLimit)
+		return err
+	})
+	return samples, err
 }
 
 // state makes the problem for a deadline, with true run times where there are any.

@@ -123,22 +123,45 @@ func envName(flag string) string {
 
 // state is the directory that holds the embedded store, made if need be.
 func (a *app) state() (string, error) {
-	dir := a.stateDir
-	if dir == "" {
-		base := a.getenv("XDG_DATA_HOME")
-		if !filepath.IsAbs(base) { // the XDG rules ignore relative paths
-			home := a.getenv("HOME")
-			if home == "" {
-				return "", usageErrorf("no place to keep runs: give --state-dir, or set HOME")
-			}
-			base = filepath.Join(home, ".local", "share")
-		}
-		dir = filepath.Join(base, "spillway")
+	dir, err := a.stateDirectory()
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("state directory: %w", err)
 	}
 	return dir, nil
+}
+
+func (a *app) stateDirectory() (string, error) {
+	if a.stateDir != "" {
+		return a.stateDir, nil
+	}
+	base := a.getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(base) { // the XDG rules ignore relative paths
+		home := a.getenv("HOME")
+		if home == "" {
+			return "", usageErrorf("no place to keep runs: give --state-dir, or set HOME")
+		}
+		base = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(base, "spillway"), nil
+}
+
+// storeFile is the file of the embedded store.
+const storeFile = "spillway.db"
+
+// hasStore says whether there is a store to read, without making one.
+func (a *app) hasStore() bool {
+	if a.database != "" || a.getenv("SPILLWAY_DATABASE_URL_FILE") != "" {
+		return true
+	}
+	dir, err := a.stateDirectory()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(dir, storeFile))
+	return err == nil
 }
 
 // openStore opens the embedded store, or the Postgres that was named.
@@ -157,7 +180,7 @@ func (a *app) openStore(ctx context.Context) (engine.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, filepath.Join(dir, "spillway.db"))
+	return sqlite.Open(ctx, filepath.Join(dir, storeFile))
 }
 
 // withStore opens the embedded store for the time of do.

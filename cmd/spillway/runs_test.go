@@ -58,9 +58,9 @@ func succeededRun() workflow.Record {
 			{Index: 1, ID: "project[1]", Task: "project", State: workflow.TaskSucceeded, Attempts: 2, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(3), FinishedAt: at(42), Reason: json.RawMessage(reason)},
 		},
 		Attempts: []workflow.AttemptRecord{
-			{ID: "a0", Task: 0, Number: 1, State: workflow.AttemptSucceeded, Site: "private", StartedAt: at(1), FinishedAt: at(41), LogTail: "projected a\n"},
+			{ID: "a0", Task: 0, Number: 1, State: workflow.AttemptSucceeded, Site: "private", StartedAt: at(1), FinishedAt: at(41), Command: 40 * time.Second, LogTail: "projected a\n"},
 			{ID: "a1", Task: 1, Number: 1, State: workflow.AttemptFailed, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(1), FinishedAt: at(2.5), ExitCode: 7, Class: "task", Message: "no tile", LogTail: "no tile", Cost: pricing.USD / 10000, Cold: true},
-			{ID: "a2", Task: 1, Number: 2, State: workflow.AttemptSucceeded, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(3), FinishedAt: at(42), LogTail: "projected b\n", Cost: pricing.USD / 1000},
+			{ID: "a2", Task: 1, Number: 2, State: workflow.AttemptSucceeded, Site: "sandbox:aws", MemoryMiB: 1769, StartedAt: at(3), FinishedAt: at(42), Command: 39 * time.Second, LogTail: "projected b\n", Cost: pricing.USD / 1000},
 		},
 	}
 }

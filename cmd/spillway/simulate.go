@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -40,8 +41,8 @@ func (a *app) simulateCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.replan, "replan", false, "plan again while the run goes on")
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all violations in the table")
 	output := outputFlag(cmd, "table", "json")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		s, err := a.simulate(args[0], &f)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.simulate(cmd.Context(), args[0], &f)
 		if err != nil {
 			return err
 		}
@@ -96,7 +97,7 @@ type simulated struct {
 	CostUSD float64  `json:"cost_usd"`
 }
 
-func (a *app) simulate(path string, f *simulateFlags) (*simulation, error) {
+func (a *app) simulate(ctx context.Context, path string, f *simulateFlags) (*simulation, error) {
 	switch {
 	case f.policy != "" || f.replan:
 		return nil, unsupported("planning again during a simulation (--policy, --replan)")
@@ -109,7 +110,7 @@ func (a *app) simulate(path string, f *simulateFlags) (*simulation, error) {
 	case !(f.scale > 0):
 		return nil, usageErrorf("--time-scale %g: want more than 0", f.scale)
 	}
-	in, err := a.instance(path, &f.problemFlags)
+	in, err := a.instance(ctx, path, &f.problemFlags)
 	if err != nil {
 		return nil, err
 	}
