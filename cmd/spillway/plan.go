@@ -136,8 +136,6 @@ func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, er
 		return nil, usageErrorf("--noise %g: want 0 to 2", f.sigma)
 	}
 	switch {
-	case !(f.scale > 0):
-		return nil, usageErrorf("--time-scale %g: want more than 0", f.scale)
 	case !(f.margin < 100):
 		return nil, usageErrorf("--margin %g: want 0 to 99", f.margin)
 	case f.margin >= 0 && f.sigma > 0:

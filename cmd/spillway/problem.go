@@ -35,7 +35,7 @@ func (f *problemFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.platform, "platform", "", "platform `FILE` (JSON): private nodes, providers, prices, links (default: the sites that run uses)")
 	cmd.Flags().Var(&f.deadline, "deadline", "time from the start of the run (default: the definition's)")
 	cmd.Flags().StringVar(&f.runtimes, "runtimes", "", "`FILE` (JSON) with the true run time of each task in seconds, as simulate prints them")
-	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "divide stated run times, bytes, latencies and start-ups by this")
+	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "of a trace: divide run times, bytes, latencies and start-ups by this")
 	f.params = paramFlag(cmd)
 }
 
@@ -56,6 +56,9 @@ func (a *app) instance(ctx context.Context, path string, f *problemFlags) (*inst
 	in := &instance{model: estimate.Model{Platform: platform, TimeScale: f.scale}}
 	if in.graph, err = a.readGraph(path, *f.params); err != nil {
 		return nil, err
+	}
+	if !(f.scale > 0) || f.scale != 1 && !in.graph.Spec.IsTrace() {
+		return nil, usageErrorf("--time-scale %g: it divides the times of a trace, and must be more than 0", f.scale)
 	}
 	times, err := a.readRuntimes(f.runtimes)
 	if err != nil {
@@ -123,8 +126,7 @@ func (f *problemFlags) deadlineUs(in *instance, times map[string]float64) (int64
 		if err != nil {
 			return 0, err
 		}
-		us := at.Sub(now).Microseconds()
-		return int64(float64(us) / in.model.TimeScale), nil
+		return at.Sub(now).Microseconds(), nil
 	}
 	return 0, nil
 }

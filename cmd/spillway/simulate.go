@@ -107,8 +107,6 @@ func (a *app) simulate(ctx context.Context, path string, f *simulateFlags) (*sim
 		return nil, usageErrorf("--noise %g: want 0 to 5", f.sigma)
 	case f.sigma > 0 && f.runtimes != "":
 		return nil, usageErrorf("--noise and --runtimes exclude each other")
-	case !(f.scale > 0):
-		return nil, usageErrorf("--time-scale %g: want more than 0", f.scale)
 	}
 	in, err := a.instance(ctx, path, &f.problemFlags)
 	if err != nil {
