@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spillway/spillway/pricing"
@@ -47,6 +48,30 @@ func (c Catalogue) site(name string) int {
 		}
 	}
 	return -1
+}
+
+// knows tells, as an error, what of a run lies at a site that is not configured.
+func (c Catalogue) knows(r *workflow.Record) error {
+	unknown := func(site string) bool { return c.site(site) < 0 }
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		if unknown(a.Site) || a.Site == PrivateSite && a.Node >= len(c.Sites[0].Nodes) {
+			return fmt.Errorf("attempt %s is at %s, node %d, which is not configured: give it the sites that it began with",
+				a.ID, a.Site, a.Node)
+		}
+	}
+	for i := range r.Files {
+		if f := &r.Files[i]; unknown(f.Site) {
+			return fmt.Errorf("file %s is at %s, which is not configured: give it the sites that it began with", f.Key, f.Site)
+		}
+	}
+	for i := range r.Transfers {
+		if tr := &r.Transfers[i]; unknown(tr.To) || unknown(tr.From) {
+			return fmt.Errorf("a file is on its way from %s to %s, one of which is not configured: give it the sites that it began with",
+				tr.From, tr.To)
+		}
+	}
+	return nil
 }
 
 func (s *Site) offering(memMiB int) *Offering {

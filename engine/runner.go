@@ -20,7 +20,8 @@ type Dispatcher interface {
 	Execute(ctx context.Context, o Order, started func(time.Time)) providers.Result
 	// Transfer copies a file between the stores of two sites and tells the bytes that were sent.
 	Transfer(ctx context.Context, m Move) (int64, error)
-	// Manifest looks for the result of an attempt in the store of its site; nil when there is none.
+	// Manifest looks for the result of an attempt in the store of its site; nil when there is none. What is
+	// there but is no manifest of the attempt is a *providers.Error, for it will not change.
 	Manifest(ctx context.Context, run string, a workflow.AttemptRecord) (*envelope.Manifest, error)
 }
 
@@ -108,22 +109,14 @@ func (r *Runner) runOnce(ctx context.Context, run string) (workflow.RunRecord, e
 		lease = 15 * time.Second
 	}
 	now := r.Clock.Now()
-	if _, err := r.Store.Lease(ctx, run, r.Owner, now, now.Add(lease)); err != nil {
-		return workflow.RunRecord{}, err
-	}
-	rec, err := r.Store.Load(ctx, run)
-	if err == nil && r.Adopt != nil && len(rec.Attempts) > 0 {
-		err = r.Adopt(ctx, run)
-	}
+	epoch, err := r.Store.Lease(ctx, run, r.Owner, now, now.Add(lease))
 	if err != nil {
 		return workflow.RunRecord{}, err
 	}
-	if rec.Run.State.Terminal() {
-		return rec.Run, r.Store.Release(ctx, run, rec.Run.Epoch)
-	}
-	g, err := workflow.Rebuild(&rec)
-	if err != nil {
-		return rec.Run, fmt.Errorf("the stored definition of run %s: %w", run, err)
+	rec, g, err := r.load(ctx, run)
+	if err != nil || g == nil {
+		r.release(ctx, workflow.RunRecord{ID: run, Epoch: epoch})
+		return rec.Run, err
 	}
 	attempts, stop := context.WithCancel(ctx)
 	l := &loop{Runner: r, state: NewState(g, r.Catalogue, rec), lease: lease, mail: newMailbox(),
@@ -135,6 +128,27 @@ func (r *Runner) runOnce(ctx context.Context, run string) (workflow.RunRecord, e
 		r.release(ctx, l.state.Run())
 	}
 	return l.state.Run(), err
+}
+
+// load reads a run and makes its graph, nil when the run has ended.
+func (r *Runner) load(ctx context.Context, run string) (workflow.Record, *workflow.Graph, error) {
+	rec, err := r.Store.Load(ctx, run)
+	if err != nil || rec.Run.State.Terminal() {
+		return rec, nil, err
+	}
+	if err := r.Catalogue.knows(&rec); err != nil {
+		return rec, nil, fmt.Errorf("run %s: %w", run, err)
+	}
+	if r.Adopt != nil && len(rec.Attempts) > 0 {
+		if err := r.Adopt(ctx, run); err != nil {
+			return rec, nil, err
+		}
+	}
+	g, err := workflow.Rebuild(&rec)
+	if err != nil {
+		return rec, nil, fmt.Errorf("the stored definition of run %s: %w", run, err)
+	}
+	return rec, g, nil
 }
 
 // release hands the lease back even when ctx has ended; a lease that cannot be handed back runs out.
@@ -225,6 +239,9 @@ func (l *loop) alarm() (<-chan struct{}, func()) {
 func (l *loop) apply(e Event) {
 	if _, tick := e.(Tick); tick && l.state.dirty() {
 		l.state.urgent = true
+	}
+	if end, ok := e.(Ended); ok {
+		delete(l.cancels, end.Attempt)
 	}
 	l.orders = append(l.orders, Decide(l.state, e, l.Clock.Now())...)
 }

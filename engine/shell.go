@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -64,6 +65,7 @@ func (l *loop) startAttempt(id string) {
 	l.cancels[id] = cancel
 	order, err := l.state.order(id)
 	if err != nil {
+		cancel()
 		l.mail.put(Ended{id, providers.Result{Err: &providers.Error{Class: providers.Refused, Message: err.Error()}}})
 		return
 	}
@@ -131,6 +133,10 @@ func (l *loop) watchOutcome(run string, a workflow.AttemptRecord) {
 // it had used its time up.
 func (l *loop) outcome(run string, a workflow.AttemptRecord) (r providers.Result, decided bool) {
 	m, err := l.Dispatcher.Manifest(l.work, run, a)
+	var bad *providers.Error
+	if errors.As(err, &bad) { // there is one, and it will never be good
+		return providers.Result{Err: bad, Usage: providers.Usage{Executed: a.Site != PrivateSite, MemoryMiB: a.MemoryMiB}}, true
+	}
 	if err != nil {
 		return r, false
 	}

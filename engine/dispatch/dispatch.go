@@ -185,12 +185,16 @@ func (d *Dispatcher) Manifest(ctx context.Context, run string, a workflow.Attemp
 	}
 	var m envelope.Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("manifest of %s: %w", a.ID, err)
+		return nil, badManifest("manifest of %s: %v", a.ID, err)
 	}
 	if m.Attempt != a.ID {
-		return nil, fmt.Errorf("manifest of %s names attempt %q", a.ID, m.Attempt)
+		return nil, badManifest("manifest of %s names attempt %q", a.ID, m.Attempt)
 	}
 	return &m, nil
+}
+
+func badManifest(format string, args ...any) error {
+	return &providers.Error{Class: providers.FunctionError, Message: fmt.Sprintf(format, args...)}
 }
 
 // maxManifest bounds what is read of a manifest, in bytes: outputs that travel as values, and a log's tail.
