@@ -39,6 +39,9 @@ func (a *app) simulateCommand() *cobra.Command {
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of the noise")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "planner that plans again while the run goes on")
 	cmd.Flags().BoolVar(&f.replan, "replan", false, "plan again while the run goes on")
+	for _, name := range []string{"policy", "replan"} {
+		cmd.Flags().Lookup(name).Hidden = true // refused so far
+	}
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all violations in the table")
 	output := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
