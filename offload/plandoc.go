@@ -52,7 +52,9 @@ type ReasonDoc struct {
 	ChosenBecause string          `json:"chosen_because"`
 }
 
-// ConsideredDoc is one alternative.
+// ConsideredDoc is one alternative. Its finish is the planned one for what was
+// chosen; elsewhere it is the earliest, with no wait for cores, quota or links,
+// unless the planner places tasks one by one (dato, greedy) and saw the waits.
 type ConsideredDoc struct {
 	Target   string   `json:"target"`
 	MemMiB   *int     `json:"mem_mib"`  // null for private

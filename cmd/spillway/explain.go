@@ -21,9 +21,9 @@ func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain RUN [TASK]",
 		Short: "Say why tasks ran where they did",
-		Long: "With a task: every site that was considered for it, what it would have taken and\n" +
-			"cost there, and what decided. Without: the reasons of the run, and how many tasks\n" +
-			"each of them placed.",
+		Long: "With a task: every site that was considered for it, when it could have finished\n" +
+			"there at best and what it would have cost, and what decided. Without: the reasons\n" +
+			"of the run, and how many tasks each of them placed.",
 		Args: between(1, "RUN", "TASK"),
 	}
 	output := outputFlag(cmd, "table", "json")
@@ -74,7 +74,7 @@ func (a *app) explainTask(run *workflow.RunRecord, t *workflow.TaskRecord, forma
 	}
 	fmt.Fprintln(a.out)
 	tab := table{columns: []column{
-		{head: ""}, {head: "SITE", width: 20}, {head: "MIB", right: true}, {head: "FINISH", right: true}, {head: "COST", right: true}, {head: "RULED OUT", width: 36},
+		{head: ""}, {head: "SITE", width: 20}, {head: "MIB", right: true}, {head: "AT BEST", right: true}, {head: "COST", right: true}, {head: "RULED OUT", width: 36},
 	}}
 	for _, c := range reason.Considered {
 		mark, mem, size := "", "", 0
