@@ -94,6 +94,7 @@ func TestLinkTakesItsTime(t *testing.T) {
 		{0, 2 * time.Second, 10_000, 2 * time.Second},
 		{5e6, 0, 10_000_000, 2 * time.Second},
 		{10, 0, 30, 3 * time.Second},
+		{1, 0, 3, 3 * time.Second},
 		{1000, 3 * time.Second, 0, 3 * time.Second},
 	} {
 		got := elapsed(t, func(t *testing.T) { carry(t, NewLink(c.bandwidth, c.latency), c.bytes) })
@@ -122,23 +123,27 @@ func TestLinkCarriesOneFileAtATime(t *testing.T) {
 }
 
 func TestLinkCanBeLeft(t *testing.T) {
-	got := elapsed(t, func(t *testing.T) {
+	elapsed(t, func(t *testing.T) {
 		link := NewLink(1, 0)
-		first, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		ends := make(chan error, 2)
-		copying := func(ctx context.Context) {
-			_, err := Copy(ctx, &memory{}, &memory{text: strings.Repeat("x", 1000)}, "k", link, nil)
-			ends <- err
+		begin := time.Now()
+		copying := func(limit time.Duration) <-chan time.Duration {
+			end := make(chan time.Duration, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				_, err := Copy(ctx, &memory{}, &memory{text: strings.Repeat("x", 1000)}, "k", link, nil)
+				if err == nil {
+					t.Error("1000 bytes were sent within ", limit)
+				}
+				end <- time.Since(begin)
+			}()
+			synctest.Wait()
+			return end
 		}
-		go copying(first)
-		synctest.Wait()
-		second, give := context.WithTimeout(t.Context(), 5*time.Second)
-		defer give()
-		go copying(second)
-		require.ErrorIs(t, <-ends, context.DeadlineExceeded, "the one that waits")
-		require.Error(t, <-ends, "the one that is sent")
+		sent, waits := copying(10*time.Second), copying(5*time.Second)
+		require.Equal(t, 5*time.Second, <-waits)
+		require.InDelta(t, 10, (<-sent).Seconds(), 1.1)
 		carry(t, link, 3) // the link is free again
+		require.InDelta(t, 13, time.Since(begin).Seconds(), 2)
 	})
-	require.InDelta(t, 13, got.Seconds(), 2)
 }
