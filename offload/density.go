@@ -12,7 +12,7 @@ import (
 // time per dollar: growing shares of them until the deadline holds, then the
 // least share by bisection. Feasibility is not monotone (links and quotas fill
 // up), hence the scan from the small end. The outcome competes with the plans of
-// the other strategies; the best one is finished by buying further tasks where
+// the other strategies; the best few are finished by buying further tasks where
 // that is cheaper than the egress it saves, and by taking tasks home again while
 // the deadline holds.
 func planDensity(g *planning) (*decision, error) {
@@ -21,12 +21,11 @@ func planDensity(g *planning) (*decision, error) {
 		g.explain(best.d, "all-private plan is in time", "")
 		return best.d, nil
 	}
-	best = g.seek(best)
-	if g.relax(best) {
-		best = g.seek(best)
+	found := g.seek(best)
+	if g.relax(found[0]) {
+		found = g.seek(found[0])
 	}
-	best = g.closure(best)
-	best = g.takeHome(best)
+	best = g.finish(found)
 	g.explain(best.d, "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress")
 	if !best.inTime {
 		g.explain(best.d, "no plan in time was found; this one is least late", "no plan in time was found; this one is least late")
@@ -34,15 +33,32 @@ func planDensity(g *planning) (*decision, error) {
 	return best.d, nil
 }
 
-// seek is the best of a plan, the rivals and the densest share.
-func (g *planning) seek(best *trial) *trial {
-	for _, t := range append(g.rivals(), g.densest()) {
-		if t.better(best) {
+// seek is a plan, the rivals and the densest share, best first.
+func (g *planning) seek(first *trial) []*trial {
+	found := append(g.rivals(), g.densest(), first)
+	slices.SortStableFunc(found, func(a, b *trial) int {
+		switch {
+		case a.better(b):
+			return -1
+		case b.better(a):
+			return 1
+		}
+		return 0
+	})
+	return found
+}
+
+// finish improves the best few plans, since the dearer one may end up cheaper.
+func (g *planning) finish(found []*trial) (best *trial) {
+	for _, t := range found[:min(len(found), finalists)] {
+		if t = g.takeHome(g.closure(t)); t.better(best) {
 			best = t
 		}
 	}
 	return best
 }
+
+const finalists = 3
 
 // relax gives up margin where no plan keeps it: the goal moves half way from
 // the earliest end found to the deadline, which a cheaper plan may still reach.
