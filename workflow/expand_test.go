@@ -44,6 +44,13 @@ c: {run: x, foreach: [3, 4], needs: [{task: b, each: true}, a]}`),
 			"a[0] makes a[0]/o\na[1] makes a[1]/o\nb[0] after a[0] reads a[0]/o makes b[0]/p\n" +
 				"b[1] after a[1] reads a[1]/o makes b[1]/p\nc[0] after a[0] a[1] b[0]\nc[1] after a[0] a[1] b[1]\n",
 		},
+		"element-wise before what all wait for": {
+			tasks(`
+a: {run: x, foreach: [1, 2]}
+b: {run: x}
+c: {run: x, foreach: [3, 4], needs: [b, {task: a, each: true}]}`),
+			"a[0]\na[1]\nb\nc[0] after a[0] b\nc[1] after a[1] b\n",
+		},
 		"waiting for all and reading one": {
 			tasks(`
 a: {run: x, foreach: [1, 2], outputs: [{path: o}]}
@@ -202,6 +209,17 @@ work: {run: x, foreach: "${{ tasks.list.outputs.items }}", estimate: {count: 1},
 	require.ErrorContains(t, g.Resolve(2, []any{"open", "secret"}), "private data never leaves the private site, which work does not allow: work[1] reads secret")
 	require.Equal(t, before, fmt.Sprint(draw(g), g.Files, g.flow))
 	require.NoError(t, g.Resolve(2, []any{"open"}))
+}
+
+// TestResolveInitialFiles: a file of the submitter that nothing reads any more is not brought anywhere.
+func TestResolveInitialFiles(t *testing.T) {
+	g := mustExpand(t, tasks(`
+list: {run: x, outputs: [{name: items, path: i.json, value: json}]}
+work: {run: x, foreach: "${{ tasks.list.outputs.items }}", estimate: {count: 1}, inputs: [{from: params, path: config}]}`), nil)
+	require.Equal(t, File{Name: "config", Path: "config", Producer: -1, Output: -1, Label: LabelInternal, Readers: []int32{1}}, g.Files[1])
+	require.NoError(t, g.Resolve(1, nil))
+	require.True(t, g.Files[1].Retired)
+	require.Empty(t, g.Files[1].Readers)
 }
 
 // TestResolveMismatch: what stands element-wise beside a task with known elements cannot have others.

@@ -31,7 +31,8 @@ after: {run: x, data: public, inputs: [{from: shut, path: o}], outputs: [{path: 
 order: {run: x, data: public, needs: [shut], outputs: [{path: o}]}
 value: {run: "echo ${{ tasks.shut.outputs.v }}", data: public, needs: [shut], outputs: [{path: o}]}
 state: {run: "echo ${{ tasks.shut.state }}", data: public, needs: [shut], outputs: [{path: o}]}
-low: {run: x, inputs: [{from: shut}], declassify: {to: public, reason: counted only}, outputs: [{path: o}]}
+low: {run: x, inputs: [{from: shut}], declassify: {to: public, reason: counted only}, outputs: [{path: o}, {name: v, path: v, value: json}]}
+told: {run: "echo ${{ tasks.low.outputs.v }}", data: public, needs: [low]}
 raise: {run: x, data: public, declassify: {to: internal, reason: none}, outputs: [{path: o}]}
 read: {run: x, data: public, inputs: [{from: params, path: pub, data: public}, {from: low}], outputs: [{path: o}]}
 twice: {run: x, data: public, inputs: [{from: params, path: pub}, {from: params, path: sec, data: private}, {from: params, path: sec, data: public}]}
@@ -45,7 +46,7 @@ twice: {run: x, data: public, inputs: [{from: params, path: pub}, {from: params,
 		"order": "public", "order/o": "public",
 		"value": "private", "value/o": "private",
 		"state": "public", "state/o": "public",
-		"low": "private", "low/o": "public",
+		"low": "private", "low/o": "public", "low/v": "public", "told": "public",
 		"raise": "public", "raise/o": "public",
 		"read": "public", "read/o": "public", "pub": "public",
 		"twice": "private", "sec": "private",
