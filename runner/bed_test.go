@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asRunner) != "" {
 		os.Exit(Main(os.Args[1:], Options{Objects: newMemory()}))
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/spillway/spillway/internal/procgroup.lookOut"))
+	goleak.VerifyTestMain(m)
 }
 
 // memory keeps objects by key; URLs do not matter.

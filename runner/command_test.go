@@ -65,12 +65,14 @@ func TestEnvironmentIsClean(t *testing.T) {
 	}
 	b := newBed(t, "")
 	b.inv.Command.Args = []string{"env"}
-	b.inv.Env = map[string]string{"MINE": "a=b c", "SPILLWAY_RUN": "other", "SPILLWAY_WORK": "x", "LANG": "pt_PT"}
+	b.inv.Env = map[string]string{"MINE": "a=b c", "SPILLWAY_RUN": "other", "SPILLWAY_WORK": "x", "LANG": "pt_PT",
+		"SPILLWAY_EXPR_0": "$(item)"}
 	b.opt.Env = []string{"SPILLWAY_WORK=/w"}
 	got := strings.Split(strings.TrimSpace(b.run(context.Background()).LogTail), "\n")
 	slices.Sort(got)
 	require.Equal(t, []string{"HOME=" + b.opt.WorkDir, "LANG=pt_PT", "MINE=a=b c", "PATH=" + usualPath,
-		"SPILLWAY_ATTEMPT=r1.0.1", "SPILLWAY_MARK=r1.0.1:" + b.opt.WorkDir, "SPILLWAY_RUN=r1", "SPILLWAY_TASK=t[0]", "SPILLWAY_WORK=/w",
+		"SPILLWAY_ATTEMPT=r1.0.1", "SPILLWAY_EXPR_0=$(item)",
+		"SPILLWAY_MARK=r1.0.1:" + b.opt.WorkDir, "SPILLWAY_RUN=r1", "SPILLWAY_TASK=t[0]", "SPILLWAY_WORK=/w",
 		"TMPDIR=" + b.opt.WorkDir}, got)
 }
 

@@ -16,10 +16,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// watching is the one goroutine that may outlive a test: it stops at its next look.
-var watching = goleak.IgnoreTopFunction("github.com/spillway/spillway/internal/procgroup.lookOut")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, watching) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shell is a command under test: its output can be read line by line while it runs.
 type shell struct {
@@ -177,6 +174,27 @@ func TestMemoryLimitEndsTheWhole(t *testing.T) {
 			require.Greater(t, e.PeakMemoryBytes, int64(48<<20))
 		})
 	}
+}
+
+// Commands that come and go at a high rate do not keep the watch from looking at one that grows.
+func TestMemoryIsWatchedWhileOthersComeAndGo(t *testing.T) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				watch(&group{pid: -1, limit: 1 << 40})()
+			}
+		}
+	}()
+	e := start(t, `x=$(head -c 80000000 /dev/zero | tr '\0' x); sleep 60`,
+		func(c *Command) { c.MemoryBytes = 48 << 20 }).wait()
+	close(stop)
+	<-stopped
+	require.True(t, e.OutOfMemory)
 }
 
 func TestACommandBelowItsMemoryLimitGoesOn(t *testing.T) {

@@ -18,7 +18,7 @@ var watched struct {
 	sync.Mutex
 	groups  map[*group]struct{}
 	looking bool
-	wake    chan struct{} // a group with a limit came
+	wake    chan struct{} // a group with a limit came, or the last group went
 }
 
 // watch measures g until the returned function is called.
@@ -35,36 +35,47 @@ func watch(g *group) (unwatch func()) {
 		go lookOut()
 	}
 	if g.limited() {
-		select {
-		case watched.wake <- struct{}{}:
-		default:
-		}
+		wakeUp()
 	}
 	return func() {
 		watched.Lock()
+		defer watched.Unlock()
 		delete(watched.groups, g)
-		watched.Unlock()
+		if len(watched.groups) == 0 {
+			wakeUp()
+		}
+	}
+}
+
+func wakeUp() {
+	select {
+	case watched.wake <- struct{}{}:
+	default:
 	}
 }
 
 // limited tells whether g's limit is held by looking.
 func (g *group) limited() bool { return g.limit > 0 && g.cage == nil }
 
-// lookOut looks at all groups until there are none.
+// lookOut looks at all groups until there are none. Being woken never puts a look off: groups that come and
+// go quickly do not hide one that grows.
 func lookOut() {
-	for pause, ok := nextLook(0); ok; {
-		t := time.NewTimer(pause)
+	last, cost := time.Now(), time.Duration(0)
+	for {
+		pause, ok := nextLook(cost)
+		if !ok {
+			return
+		}
+		t := time.NewTimer(time.Until(last.Add(pause)))
 		select {
 		case <-watched.wake:
-		case <-t.C:
-			begin := time.Now()
-			look(Processes())
-			pause, ok = nextLook(time.Since(begin))
 			t.Stop()
 			continue
+		case <-t.C:
 		}
-		t.Stop()
-		pause, ok = nextLook(0)
+		last = time.Now()
+		look(Processes())
+		cost = time.Since(last)
 	}
 }
 

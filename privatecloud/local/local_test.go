@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -17,6 +18,10 @@ import (
 	"github.com/spillway/spillway/internal/envelope"
 	"github.com/spillway/spillway/providers"
 )
+
+// helperDir, in the environment, makes the test binary an engine that executes one attempt of run r1 at
+// the site in that folder, says so, and is then killed.
+const helperDir = "TEST_SITE_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
@@ -75,4 +80,22 @@ func (b *bed) run(inv providers.Invocation) *envelope.Manifest {
 	require.Nil(b.t, r.Err)
 	require.NotNil(b.t, r.Manifest)
 	return r.Manifest
+}
+
+// engineThatDies executes the script of TEST_SCRIPT.
+func engineThatDies(dir string) int {
+	site, err := Open(Config{Dir: dir, Nodes: []Node{{Name: "n0", Cores: 2}}, Objects: artifact.Client{}})
+	if err != nil {
+		fmt.Fprintln(os.Stdout, err)
+		return 1
+	}
+	r := site.Execute(context.Background(), helperInvocation(os.Getenv("TEST_SCRIPT"), os.Getenv("WITNESS")))
+	fmt.Fprintln(os.Stdout, "ended", r.Err, r.Manifest)
+	select {}
+}
+
+func helperInvocation(script, witness string) providers.Invocation {
+	return providers.Invocation{Node: 0, Cores: 1, Envelope: envelope.Invocation{Protocol: envelope.Protocol,
+		Run: "r1", Task: "t", Attempt: "r1.0.1", Command: envelope.Command{Shell: script},
+		Env: map[string]string{"WITNESS": witness}, Manifest: envelope.Object{Key: "m"}}}
 }

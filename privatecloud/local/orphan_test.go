@@ -16,15 +16,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/spillway/spillway/artifact"
 	"github.com/spillway/spillway/internal/envelope"
 	"github.com/spillway/spillway/internal/procgroup"
 	"github.com/spillway/spillway/providers"
 )
-
-// helperDir, in the environment, makes the test binary an engine that executes one attempt of run r1 at
-// the site in that folder, says so, and is then killed.
-const helperDir = "TEST_SITE_DIR"
 
 // strays is what the attempt starts: every process writes its pid to a file, then goes on for long.
 const strays = `
@@ -38,24 +33,6 @@ echo $$ >leader
 while [ ! -s child -o ! -s session -o ! -s daemon -o ! -s moved -o ! -s cleared ]; do :; done
 echo "$PWD" >"$WITNESS"
 while :; do sleep 1; done`
-
-// engineThatDies executes the script of TEST_SCRIPT.
-func engineThatDies(dir string) int {
-	site, err := Open(Config{Dir: dir, Nodes: []Node{{Name: "n0", Cores: 2}}, Objects: artifact.Client{}})
-	if err != nil {
-		fmt.Fprintln(os.Stdout, err)
-		return 1
-	}
-	r := site.Execute(context.Background(), helperInvocation(os.Getenv("TEST_SCRIPT"), os.Getenv("WITNESS")))
-	fmt.Fprintln(os.Stdout, "ended", r.Err, r.Manifest)
-	select {}
-}
-
-func helperInvocation(script, witness string) providers.Invocation {
-	return providers.Invocation{Node: 0, Cores: 1, Envelope: envelope.Invocation{Protocol: envelope.Protocol,
-		Run: "r1", Task: "t", Attempt: "r1.0.1", Command: envelope.Command{Shell: script},
-		Env: map[string]string{"WITNESS": witness}, Manifest: envelope.Object{Key: "m"}}}
-}
 
 // killEngine starts an engine, waits until its attempt has said something (to the file or as its end), and
 // kills it.
