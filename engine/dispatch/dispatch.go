@@ -68,8 +68,30 @@ func (d *Dispatcher) Execute(ctx context.Context, o engine.Order, started func(t
 	if err != nil {
 		return refused(err)
 	}
-	return site.Executor.Execute(ctx, providers.Invocation{Envelope: inv, MemoryMiB: o.Attempt.MemoryMiB,
+	res := site.Executor.Execute(ctx, providers.Invocation{Envelope: inv, MemoryMiB: o.Attempt.MemoryMiB,
 		Node: o.Attempt.Node, Cores: o.Attempt.Cores, Timeout: o.Attempt.Timeout, Started: started})
+	if bad := forged(res.Manifest, o.Run.ID, o.Attempt.ID); bad != nil {
+		res.Manifest, res.Err = nil, bad
+		res.Usage.Executed = o.Attempt.Site != engine.PrivateSite
+	}
+	return res
+}
+
+// forged tells why a manifest is not the attempt's own, nil when it is: it may name no object but those that
+// were signed for the attempt, or it would pass files of others on.
+func forged(m *envelope.Manifest, run, attempt string) *providers.Error {
+	switch {
+	case m == nil:
+		return nil
+	case m.Attempt != attempt:
+		return badManifest("manifest of %s names attempt %q", attempt, m.Attempt)
+	}
+	for _, o := range m.Outputs {
+		if o.Key != OutputKey(run, attempt, o.Path) {
+			return badManifest("manifest of %s: output %s is said to be at %s", attempt, o.Path, o.Key)
+		}
+	}
+	return nil
 }
 
 func refused(err error) providers.Result {
@@ -187,13 +209,13 @@ func (d *Dispatcher) Manifest(ctx context.Context, run string, a workflow.Attemp
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, badManifest("manifest of %s: %v", a.ID, err)
 	}
-	if m.Attempt != a.ID {
-		return nil, badManifest("manifest of %s names attempt %q", a.ID, m.Attempt)
+	if bad := forged(&m, run, a.ID); bad != nil {
+		return nil, bad
 	}
 	return &m, nil
 }
 
-func badManifest(format string, args ...any) error {
+func badManifest(format string, args ...any) *providers.Error {
 	return &providers.Error{Class: providers.FunctionError, Message: fmt.Sprintf(format, args...)}
 }
 
