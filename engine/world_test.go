@@ -29,8 +29,9 @@ type world struct {
 	answered []Ended
 	fates    map[string]providers.Result // what became of attempts, whether or not anybody heard of it
 
-	calm bool // only good news from here on
-	log  []entry
+	planner PlanFunc // nil: without judgement
+	calm    bool     // only good news from here on
+	log     []entry
 }
 
 // flight is an attempt that waits for news. One that was asked after has only its manifest, or nothing.
@@ -47,8 +48,8 @@ type entry struct {
 	change string
 }
 
-func newWorld(t *rapid.T, source string, cat Catalogue) *world {
-	w := &world{t: t, cat: cat, k: submitted(t, source), now: start, flying: map[string]*flight{},
+func newWorld(t *rapid.T, source string, cat Catalogue, planner PlanFunc) *world {
+	w := &world{t: t, cat: cat, planner: planner, k: submitted(t, source), now: start, flying: map[string]*flight{},
 		fates: map[string]providers.Result{}}
 	w.open()
 	return w
@@ -215,6 +216,11 @@ func known(s *State) map[string]any {
 
 // plan puts every task somewhere, now and then where it must not go.
 func (w *world) plan(why string) Plan {
+	if w.planner != nil {
+		p, err := w.planner(w.s, why, w.now)
+		require.NoError(w.t, err)
+		return p
+	}
 	p := Plan{Planner: "drawn", Why: why, Finish: w.now.Add(time.Minute), Placements: make([]Placement, len(w.s.tasks))}
 	order := rapid.Permutation(seq(len(w.s.tasks))).Draw(w.t, "order")
 	for i := range p.Placements {
