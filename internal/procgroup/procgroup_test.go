@@ -176,7 +176,8 @@ func TestMemoryLimitEndsTheWhole(t *testing.T) {
 	}
 }
 
-// Commands that come and go at a high rate do not keep the watch from looking at one that grows.
+// Commands that come and go at a high rate do not keep the watch from looking at one that grows:
+// it is stopped before it would end by itself.
 func TestMemoryIsWatchedWhileOthersComeAndGo(t *testing.T) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -190,7 +191,7 @@ func TestMemoryIsWatchedWhileOthersComeAndGo(t *testing.T) {
 			}
 		}
 	}()
-	e := start(t, `x=$(head -c 80000000 /dev/zero | tr '\0' x); sleep 60`,
+	e := start(t, `x=$(head -c 80000000 /dev/zero | tr '\0' x); sleep 4`,
 		func(c *Command) { c.MemoryBytes = 48 << 20 }).wait()
 	close(stop)
 	<-stopped
