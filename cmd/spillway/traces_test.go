@@ -31,7 +31,7 @@ func TestPlansOfPublicTraces(t *testing.T) {
 	if len(traces) == 0 {
 		t.Skip("no public traces in ../shared/traces/public")
 	}
-	deadlines := []string{"30%", "60%", "130%"} // of the all-private time
+	deadlines := []string{"35%", "90%"} // of the all-private time
 	if testing.Short() {
 		traces, deadlines = traces[:3], deadlines[:1]
 	}
