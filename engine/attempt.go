@@ -180,7 +180,7 @@ func (s *State) conclude(a *attemptState, r providers.Result) []Command {
 	}
 	s.learnFromFailure(a, r)
 	if s.mayRetry(i, r) {
-		s.retry(i, a, r)
+		s.retry(i, a)
 		return nil
 	}
 	s.fail(i, fmt.Sprintf("%s (attempt %d, %s)", a.rec.Message, a.rec.Number, a.rec.Site))
@@ -273,7 +273,7 @@ func (s *State) mayRetry(i int, r providers.Result) bool {
 }
 
 // retry puts the task back with the wait that its policy asks for; a refusal by a site waits for the site.
-func (s *State) retry(i int, a *attemptState, r providers.Result) {
+func (s *State) retry(i int, a *attemptState) {
 	t := &s.tasks[i]
 	wait := time.Duration(0)
 	if !excused(a.rec.State) {

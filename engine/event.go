@@ -10,25 +10,25 @@ import (
 // Event is something that happened to a run.
 type Event interface{ kind() string }
 
-// Opened: an engine took the run over, for the first time or after another one.
+// Opened says that an engine took the run over, for the first time or after another one.
 type Opened struct{ Owner string }
 
-// Planned: a plan was made for what has not started yet.
+// Planned says that a plan was made for what has not started yet.
 type Planned struct{ Plan Plan }
 
-// Started: an attempt left the queue of its site and executes.
+// Started says that an attempt left the queue of its site and executes.
 type Started struct {
 	Attempt string
 	At      time.Time
 }
 
-// Ended: a site answered for an attempt, or its manifest was found.
+// Ended says that a site answered for an attempt, or its manifest was found.
 type Ended struct {
 	Attempt string
 	Result  providers.Result
 }
 
-// Moved: a transfer arrived, or failed when Err is not empty.
+// Moved says that a transfer arrived, or failed when Err is not empty.
 type Moved struct {
 	File  int
 	To    string
@@ -36,13 +36,13 @@ type Moved struct {
 	Err   string
 }
 
-// CancelAsked: a person wants the run to end.
+// CancelAsked says that a person wants the run to end.
 type CancelAsked struct{}
 
-// BudgetSet: a person gave the run another budget, in pico-USD.
+// BudgetSet says that a person gave the run another budget, in pico-USD.
 type BudgetSet struct{ Max int64 }
 
-// Tick: time has passed; due retries, drift and the deadline are looked at.
+// Tick says that time has passed: due retries, drift and the deadline are looked at.
 type Tick struct{}
 
 func (Opened) kind() string      { return "opened" }
@@ -57,13 +57,13 @@ func (Tick) kind() string        { return "tick" }
 // Command is what the shell must do after the commit.
 type Command interface{ command() }
 
-// Start: send the attempt to its site.
+// Start asks to send the attempt to its site.
 type Start struct{ Attempt string }
 
-// Stop: ask the site to end an attempt whose result is no longer wanted.
+// Stop asks the site to end an attempt whose result is no longer wanted.
 type Stop struct{ Attempt string }
 
-// Transfer: copy a file between the stores of two sites.
+// Transfer asks to copy a file between the stores of two sites.
 type Transfer struct {
 	File     int
 	From, To string
@@ -94,5 +94,5 @@ type Placement struct {
 	Start, Finish time.Time
 	NotBefore     time.Time
 	Cost          int64           // pico-USD expected, what a budget reserves
-	Reason        json.RawMessage // offload.Reason
+	Reason        json.RawMessage // offload.ReasonDoc
 }

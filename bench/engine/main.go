@@ -6,14 +6,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -72,18 +75,26 @@ func main() {
 	largest := flag.Int("largest", 10_000, "leave out shapes of more tasks")
 	cores := flag.Int("cores", runtime.NumCPU(), "private cores")
 	flag.Parse()
-	if err := bench(*spillway, *out, *runs, *largest, *cores); err != nil {
+	b := bench{table: os.Stdout, spillway: *spillway, runs: *runs, largest: *largest, cores: *cores}
+	if err := b.run(context.Background(), *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench engine:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(spillway, out string, runs, largest, cores int) error {
-	dir, err := os.MkdirTemp("", "spillway-bench-")
-	if err != nil {
+// bench is one measurement.
+type bench struct {
+	table                io.Writer
+	spillway             string // the program
+	dir                  string // for everything it leaves
+	runs, largest, cores int
+}
+
+func (b *bench) run(ctx context.Context, out string) (err error) {
+	if b.dir, err = os.MkdirTemp("", "spillway-bench-"); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { _ = os.RemoveAll(b.dir) }()
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
@@ -91,16 +102,16 @@ func bench(spillway, out string, runs, largest, cores int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-20s %-8s %12s %12s %8s  (medians of %d, %d cores)\n", "case", "metric", "spillway", "bare", "ratio", runs, cores)
-	for _, s := range shapes(cores) {
-		if s.tasks > largest {
+	fmt.Fprintf(b.table, "%-20s %-8s %12s %12s %8s  (medians of %d, %d cores)\n", "case", "metric", "spillway", "bare", "ratio", b.runs, b.cores)
+	for _, s := range shapes(b.cores) {
+		if s.tasks > b.largest {
 			continue
 		}
-		r, err := s.measure(spillway, dir, runs, cores)
+		r, err := b.measure(ctx, &s)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-20s %-8s %8.2f %-3s %8.2f %-3s %8.2f\n", r.Case, r.Metric, r.Value, r.Unit, r.Baseline, r.Unit, r.Ratio)
+		fmt.Fprintf(b.table, "%-20s %-8s %8.2f %-3s %8.2f %-3s %8.2f\n", r.Case, r.Metric, r.Value, r.Unit, r.Baseline, r.Unit, r.Ratio)
 		if err := json.NewEncoder(file).Encode(r); err != nil {
 			return err
 		}
@@ -109,19 +120,19 @@ func bench(spillway, out string, runs, largest, cores int) error {
 }
 
 // measure takes both by turns and returns the medians.
-func (s *shape) measure(spillway, dir string, runs, cores int) (row, error) {
-	path := filepath.Join(dir, "workflow.yaml")
+func (b *bench) measure(ctx context.Context, s *shape) (row, error) {
+	path := filepath.Join(b.dir, "workflow.yaml")
 	if err := os.WriteFile(path, []byte(s.yaml), 0o600); err != nil {
 		return row{}, err
 	}
 	var bare, ours []time.Duration
-	for range runs {
-		took, err := startBare(s.tasks, s.parallel)
+	for range b.runs {
+		took, err := startBare(ctx, s.tasks, s.parallel)
 		if err != nil {
 			return row{}, err
 		}
 		bare = append(bare, took)
-		if took, err = runWorkflow(spillway, dir, path, cores); err != nil {
+		if took, err = b.runWorkflow(ctx, path); err != nil {
 			return row{}, err
 		}
 		ours = append(ours, took)
@@ -137,7 +148,7 @@ func median(d []time.Duration) time.Duration {
 }
 
 // startBare starts n shells that do nothing, so many at once.
-func startBare(n, parallel int) (time.Duration, error) {
+func startBare(ctx context.Context, n, parallel int) (time.Duration, error) {
 	work := make(chan struct{}, n)
 	for range n {
 		work <- struct{}{}
@@ -149,7 +160,7 @@ func startBare(n, parallel int) (time.Duration, error) {
 	for range parallel {
 		wg.Go(func() {
 			for range work {
-				if err := exec.Command("/bin/sh", "-c", "true").Run(); err != nil {
+				if err := exec.CommandContext(ctx, "/bin/sh", "-c", "true").Run(); err != nil {
 					failed <- err
 					return
 				}
@@ -163,13 +174,13 @@ func startBare(n, parallel int) (time.Duration, error) {
 
 // runWorkflow runs the workflow with a fresh durable store and returns the
 // run's makespan.
-func runWorkflow(spillway, dir, path string, cores int) (time.Duration, error) {
-	state, err := os.MkdirTemp(dir, "state-")
+func (b *bench) runWorkflow(ctx context.Context, path string) (time.Duration, error) {
+	state, err := os.MkdirTemp(b.dir, "state-")
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(state) }()
-	cmd := exec.Command(spillway, "--state-dir", state, "run", path, "-q", "-o", "json", "--cores", fmt.Sprint(cores))
+	cmd := exec.CommandContext(ctx, b.spillway, "--state-dir", state, "run", path, "-q", "-o", "json", "--cores", strconv.Itoa(b.cores))
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	text, err := cmd.Output()

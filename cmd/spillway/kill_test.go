@@ -66,12 +66,16 @@ tasks:
     run: ls inputs/work/*/out inputs/cloud/*/out | wc -l > n
 `
 
-// programs are the built programs.
+// built is the folder of the built programs, empty until a test needs them.
+var built string
+
+// programs builds the programs and returns their folder.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "spillway-bin-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	out, err := exec.Command("go", "build", "-o", dir, ".", "../spillway-runner").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
@@ -81,8 +85,8 @@ var programs = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
@@ -149,8 +153,9 @@ func (w *world) started() bool {
 	return err == nil
 }
 
+// pause picks the moment of the next kill: nothing is waited for.
 func (w *world) pause(most time.Duration) {
-	time.Sleep(time.Duration(w.rnd.Int64N(int64(most))))
+	<-time.After(time.Duration(w.rnd.Int64N(int64(most))))
 }
 
 // TestKilledEngine kills the engine at random moments of one run; each next one

@@ -97,7 +97,7 @@ func (p *publicSite) open(ctx context.Context) error {
 		p.app.notef("sandbox: %s", note)
 	}
 	p.client, p.site = client, site
-	p.store = &artifact.Remote{BaseURL: client.URL, Secret: client.Endpoint.Objects}
+	p.store = &artifact.Remote{BaseURL: client.URL, Secret: client.Objects}
 	return nil
 }
 

@@ -172,7 +172,7 @@ func (e *embedded) dispatcher(ctx context.Context, opt *options, r *workflow.Run
 	d := &dispatch.Dispatcher{
 		Sites:  map[string]dispatch.Site{engine.PrivateSite: {Executor: private, Objects: e.home}},
 		Secret: e.secret,
-		Work:   traceWork(opt.Work, r.TimeScale, &opt.Sites),
+		Work:   traceWork(opt.Work, r.TimeScale),
 	}
 	stores := map[string]artifact.Store{engine.PrivateSite: e.home}
 	if opt.Sites.Sandbox != nil {
@@ -245,7 +245,7 @@ func copier(stores map[string]artifact.Store, l link, scale float64) func(ctx co
 // traceWork is what a task of a trace executes: it spends the traced time,
 // divided by the scale, and leaves files of the traced sizes. Work that sleeps
 // does not slow down on a share of a core by itself, so that is added.
-func traceWork(mode string, scale float64, s *sites) func(engine.Order) []string {
+func traceWork(mode string, scale float64) func(engine.Order) []string {
 	mode = cmp.Or(mode, "busy")
 	return func(o engine.Order) []string {
 		w := o.Command.Work
