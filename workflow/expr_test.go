@@ -67,7 +67,7 @@ func TestExpressionErrors(t *testing.T) {
 		"tasks.a":                   "say what of the task",
 		`tasks["a"]`:                "say what of the task",
 		`tasks[params.s].state`:     "cannot be computed",
-		"tasks.a.sucess":            `a task has no "sucess"`,
+		"tasks.a.succeeds":          `a task has no "succeeds"; did you mean succeeded?`,
 		"tasks.a.outputs":           "name the output",
 		"tasks.a.outputs[params.s]": "name the output",
 		"secrets":                   "name the secret",

@@ -33,6 +33,7 @@ value: {run: "echo ${{ tasks.shut.outputs.v }}", data: public, needs: [shut], ou
 state: {run: "echo ${{ tasks.shut.state }}", data: public, needs: [shut], outputs: [{path: o}]}
 low: {run: x, inputs: [{from: shut}], declassify: {to: public, reason: counted only}, outputs: [{path: o}, {name: v, path: v, value: json}]}
 told: {run: "echo ${{ tasks.low.outputs.v }}", data: public, needs: [low]}
+kept: {run: "echo ${{ tasks.low.outputs.v }}", data: internal, needs: [low]}
 raise: {run: x, data: public, declassify: {to: internal, reason: none}, outputs: [{path: o}]}
 read: {run: x, data: public, inputs: [{from: params, path: pub, data: public}, {from: low}], outputs: [{path: o}]}
 twice: {run: x, data: public, inputs: [{from: params, path: pub}, {from: params, path: sec, data: private}, {from: params, path: sec, data: public}]}
@@ -46,7 +47,7 @@ twice: {run: x, data: public, inputs: [{from: params, path: pub}, {from: params,
 		"order": "public", "order/o": "public",
 		"value": "private", "value/o": "private",
 		"state": "public", "state/o": "public",
-		"low": "private", "low/o": "public", "low/v": "public", "told": "public",
+		"low": "private", "low/o": "public", "low/v": "public", "told": "public", "kept": "internal",
 		"raise": "public", "raise/o": "public",
 		"read": "public", "read/o": "public", "pub": "public",
 		"twice": "private", "sec": "private",

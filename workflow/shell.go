@@ -120,9 +120,9 @@ func (s *shellScanner) push(m mode, text string) error {
 	return s.copy(len(text))
 }
 
-func (s *shellScanner) pop(n int) error {
+func (s *shellScanner) pop() error {
 	s.frames = s.frames[:len(s.frames)-1]
-	return s.copy(n)
+	return s.copy(1)
 }
 
 // copy writes the next n bytes as they are.
@@ -142,7 +142,7 @@ func (s *shellScanner) step() error {
 	switch s.top().mode {
 	case modeSingle:
 		if s.at("'") {
-			return s.pop(1)
+			return s.pop()
 		}
 		return s.copy(1)
 	case modeComment:
@@ -184,7 +184,7 @@ func (s *shellScanner) command() error {
 		return s.copy(1)
 	case s.at(")") && s.top().mode == modeSubst:
 		if s.top().depth--; s.top().depth == 0 {
-			return s.pop(1)
+			return s.pop()
 		}
 		return s.copy(1)
 	case s.at("case") && s.top().mode == modeSubst && s.wordStart():
@@ -216,7 +216,7 @@ func (s *shellScanner) nested() error {
 	case s.at("\\"):
 		return s.escape()
 	case top.mode == modeBacktick && s.at("`"), top.mode == modeDouble && s.at(`"`), top.mode == modeBrace && s.at("}"):
-		return s.pop(1)
+		return s.pop()
 	case top.mode == modeBacktick:
 		return s.copy(1)
 	case top.mode == modeBrace && s.at(`"`) && s.within(modeDouble):
@@ -230,7 +230,7 @@ func (s *shellScanner) nested() error {
 		return s.copy(1)
 	case top.mode == modeArith && s.at(")"):
 		if top.depth--; top.depth == 0 {
-			return s.pop(1)
+			return s.pop()
 		}
 		return s.copy(1)
 	}

@@ -51,6 +51,7 @@ func TestMoves(t *testing.T) {
 	require.True(t, TaskReady.CanBecome(TaskFailed), "its command cannot be evaluated")
 	require.False(t, TaskWaiting.CanBecome(TaskRunning))
 	require.False(t, TaskSkipped.CanBecome(TaskReady))
+	require.False(t, TaskRunning.CanBecome(TaskWaiting))
 	require.True(t, AttemptUnknown.CanBecome(AttemptSucceeded), "the manifest was found")
 	require.False(t, AttemptUnknown.CanBecome(AttemptRunning))
 	require.False(t, AttemptRunning.CanBecome(AttemptDispatched))

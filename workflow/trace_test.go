@@ -31,7 +31,7 @@ var traceVersions = map[string]string{
   {"name": "join", "id": "join_1", "parents": [], "runtimeInSeconds": 2.5, "cores": 1.5, "memoryInBytes": 2000000, "files": [
     {"link": "input", "name": "p1", "sizeInBytes": 40}, {"link": "input", "name": "p2", "sizeInBytes": 60},
     {"link": "output", "name": "sum", "sizeInBytes": 8}, {"link": "output", "name": "p2", "sizeInBytes": 60}]},
-  {"name": "late", "id": "late_1", "parents": ["join"], "runtimeInSeconds": null}]}}`,
+  {"name": "late", "id": "late_1", "parents": ["join"], "runtimeInSeconds": null, "runtime": 5}]}}`,
 	"1.3": `{"name": "split and join", "schemaVersion": "1.3", "workflow": {"tasks": [
   {"name": "split_1", "children": ["join_1"], "runtime": 1e-3, "files": [
     {"link": "input", "name": "all", "size": 100}, {"link": "output", "name": "p1", "size": 40}, {"link": "output", "name": "p2", "size": 60}]},
