@@ -187,3 +187,20 @@ func (s *Site) isWaited() bool {
 	defer s.mu.Unlock()
 	return len(s.queue) > 0
 }
+
+// Whoever leaves at the moment when room was granted gives it back.
+func TestAbandonGivesBackWhatWasGranted(t *testing.T) {
+	b := newBed(t, Node{"n0", 2, 8})
+	w := b.enqueue(demand{room{2, 8}, -1})
+	require.Len(t, w.ready, 1)
+	b.abandon(w)
+	require.Equal(t, []room{{2, 8}}, b.free)
+	require.Len(t, b.slots, 2)
+}
+
+func TestDemand(t *testing.T) {
+	for bytes, want := range map[int64]int{0: 0, 1: 1, 1 << 20: 1, 1<<20 + 1: 2} {
+		inv := providers.Invocation{Node: -1, Envelope: envelope.Invocation{MemoryBytes: bytes}}
+		require.Equal(t, demand{room{1, want}, -1}, demandOf(inv))
+	}
+}
