@@ -73,7 +73,10 @@ func (m *memory) Store(_ context.Context, o envelope.Object, r io.ReadSeeker) (i
 	return int64(len(data)), digest(data), nil
 }
 
-func (m *memory) StoreOnce(_ context.Context, o envelope.Object, data []byte) error {
+func (m *memory) StoreOnce(ctx context.Context, o envelope.Object, data []byte) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if m.once != nil {
 		m.once()
 	}
