@@ -121,7 +121,7 @@ func envName(flag string) string {
 	return "SPILLWAY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// state is the directory that holds the embedded store, made if need be.
+// state is the directory that holds the embedded store, made if need be. It is absolute: the sandbox runs elsewhere.
 func (a *app) state() (string, error) {
 	dir, err := a.stateDirectory()
 	if err != nil {

@@ -228,6 +228,11 @@ func (e *embedded) execute(ctx context.Context, run workflow.RunRecord, format s
 	if err != nil {
 		return fmt.Errorf("%w\nthe run is kept: `spillway resume %s` goes on with it", err, run.ID)
 	}
+	if last.State.Terminal() {
+		if _, err := e.private.Reap(run.ID); err != nil {
+			e.notef("%v", err)
+		}
+	}
 	if err := e.conclude(work, run.ID, format); err != nil {
 		return err
 	}

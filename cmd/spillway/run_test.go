@@ -131,6 +131,11 @@ tasks:
 
 func TestRunOffloadsWhatTheDeadlineNeeds(t *testing.T) {
 	w := newWorld(t, "")
+	here, err := filepath.Abs(".")
+	require.NoError(t, err)
+	relative, err := filepath.Rel(here, w.dir)
+	require.NoError(t, err)
+	w.flags = []string{"--state-dir", relative} // the sandbox runs in another folder than we do
 	r, errs, code := w.run(`
 tasks:
   part:
@@ -155,6 +160,24 @@ tasks:
 	require.Positive(t, sites["private"])
 	require.Positive(t, sites["sandbox:local"])
 	w.checkLedger(&r)
+}
+
+func TestRunGoesOnWithoutASandbox(t *testing.T) {
+	w := newWorld(t, "")
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "sandbox"), nil, 0o600), "a file where its folder should be")
+	r, errs, code := w.run(`
+deadline: {within: 1m}
+tasks:
+  part:
+    foreach: ${{ range(3) }}
+    estimate: {runtime: 25s}
+    run: "true"
+`, "--cores", "1")
+	require.Zero(t, code, errs)
+	require.Contains(t, errs, "the sandbox is not available")
+	for _, task := range r.Tasks {
+		require.Equal(t, "private", task.Site, task.ID)
+	}
 }
 
 // checkLedger compares the report's functions with the sandbox's own account.

@@ -139,12 +139,8 @@ func (p *publicSite) close() {
 	}
 }
 
-// Execute implements providers.Executor. A sandbox that does not start is out
-// for the run.
+// Execute implements providers.Executor. The invocation holds signed URLs, so the sandbox is open.
 func (p *publicSite) Execute(ctx context.Context, inv providers.Invocation) providers.Result {
-	if err := p.open(ctx); err != nil {
-		return providers.Result{Err: &providers.Error{Class: providers.Denied, Message: err.Error()}}
-	}
 	return p.site.Execute(ctx, inv)
 }
 
@@ -158,10 +154,11 @@ func (p *publicSite) Offerings(ctx context.Context) ([]providers.Offering, error
 
 // Sign, Get, Put, Stat and DeletePrefix implement artifact.Store.
 
-// Sign signs a URL of the sandbox's object server.
+// Sign signs a URL of the sandbox's object server. A sandbox that does not start is out for the run: it has denied the
+// attempt that the URL is for, and the engine places its tasks elsewhere.
 func (p *publicSite) Sign(ctx context.Context, method, key string, ttl time.Duration) (string, error) {
 	if err := p.open(ctx); err != nil {
-		return "", err
+		return "", &providers.Error{Class: providers.Denied, Message: err.Error()}
 	}
 	return p.store.Sign(ctx, method, key, ttl)
 }

@@ -170,7 +170,7 @@ func (e *embedded) dispatcher(ctx context.Context, opt *options, r *workflow.Run
 	}
 	e.private = private
 	d := &dispatch.Dispatcher{
-		Sites:  map[string]dispatch.Site{engine.PrivateSite: {Executor: private, Objects: e.home}},
+		Sites:  map[string]dispatch.Site{engine.PrivateSite: {Executor: private, Objects: e.home, Manifest: private.Manifest}},
 		Secret: e.secret,
 		Work:   traceWork(opt.Work, r.TimeScale),
 	}

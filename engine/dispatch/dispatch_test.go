@@ -172,6 +172,15 @@ func TestOrdersThatCannotBeSentAreRefused(t *testing.T) {
 	}
 }
 
+// A site that cannot be used has not refused the task: the engine places it elsewhere.
+func TestSiteThatCannotSignAnswersForItself(t *testing.T) {
+	d, r, s := newDispatcher()
+	s.err = &providers.Error{Class: providers.Denied, Message: "it did not start"}
+	res := d.Execute(t.Context(), order(), nil)
+	require.Equal(t, s.err, error(res.Err))
+	require.Empty(t, r.got, "nothing was sent")
+}
+
 // A runner at a public site is not trusted: what it answers must be the attempt's own. It is paid all the same.
 func TestForgedAnswersAreFailures(t *testing.T) {
 	for name, spoil := range map[string]func(*envelope.Manifest){
@@ -292,4 +301,23 @@ func TestFate(t *testing.T) {
 	f, err = d.Fate(t.Context(), "r", order().Attempt)
 	require.NoError(t, err)
 	require.Equal(t, engine.Fate{Known: true, Ended: true}, f)
+}
+
+// A site that keeps results by itself is asked itself, and believed no more than a store.
+func TestManifestKeptElsewhere(t *testing.T) {
+	d, _, o := newDispatcher()
+	o.kept[ManifestKey("r", "r.2.1")] = `{"attempt": "r.2.1", "exit_code": 3}`
+	site := d.Sites["cloud"]
+	name := "r.2.1"
+	site.Manifest = func(run, attempt string) (*envelope.Manifest, error) {
+		require.Equal(t, []string{"r", "r.2.1"}, []string{run, attempt})
+		return &envelope.Manifest{Attempt: name, ExitCode: 4}, nil
+	}
+	d.Sites["cloud"] = site
+	m, err := d.Manifest(t.Context(), "r", order().Attempt)
+	require.NoError(t, err)
+	require.Equal(t, 4, m.ExitCode)
+	name = "r.2.2"
+	_, err = d.Manifest(t.Context(), "r", order().Attempt)
+	require.ErrorContains(t, err, "names attempt")
 }
