@@ -135,7 +135,7 @@ func (a *app) state() (string, error) {
 
 func (a *app) stateDirectory() (string, error) {
 	if a.stateDir != "" {
-		return a.stateDir, nil
+		return filepath.Abs(a.stateDir)
 	}
 	base := a.getenv("XDG_DATA_HOME")
 	if !filepath.IsAbs(base) { // the XDG rules ignore relative paths
