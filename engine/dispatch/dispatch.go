@@ -70,7 +70,7 @@ func (d *Dispatcher) Execute(ctx context.Context, o engine.Order, started func(t
 	}
 	inv, err := d.seal(ctx, site, o)
 	if err != nil {
-		return refused(err)
+		return notSent(err)
 	}
 	res := site.Executor.Execute(ctx, providers.Invocation{Envelope: inv, MemoryMiB: o.Attempt.MemoryMiB,
 		Node: o.Attempt.Node, Cores: o.Attempt.Cores, Timeout: o.Attempt.Timeout, Started: started})
