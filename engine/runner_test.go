@@ -325,6 +325,28 @@ func TestRunnerThatLosesItsLeaseStops(t *testing.T) {
 	})
 }
 
+// An engine that has lost its lease ends its attempts when it wants to renew it, not only when one of them has
+// ended by itself.
+func TestRunnerThatCannotRenewStops(t *testing.T) {
+	inHouse(t, "tasks:\n  a: {run: \"true\"}\n", func(h *house) {
+		stopped := false
+		h.sites.execute = func(ctx context.Context, _ engine.Order) (providers.Result, bool) {
+			stopped = !pause(ctx, time.Hour)
+			return providers.Result{}, true
+		}
+		end := start(h.t.Context(), h.runner("one"))
+		require.True(h.t, pause(h.t.Context(), time.Second))
+		require.NoError(h.t, h.store.Release(h.t.Context(), "r", 1))
+		now := clock.Real{}.Now()
+		_, err := h.store.Lease(h.t.Context(), "r", "two", now, now.Add(time.Hour))
+		require.NoError(h.t, err)
+		_, err = end()
+		require.ErrorIs(h.t, err, engine.ErrLeased)
+		require.True(h.t, stopped)
+		require.Less(h.t, time.Since(now), 15*time.Second)
+	})
+}
+
 func TestRunnerHearsACancel(t *testing.T) {
 	inHouse(t, mixed, func(h *house) {
 		time.AfterFunc(300*time.Millisecond, func() {
