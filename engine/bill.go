@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/spillway/spillway/internal/envelope"
 	"github.com/spillway/spillway/pricing"
 	"github.com/spillway/spillway/providers"
 	"github.com/spillway/spillway/workflow"
@@ -28,13 +29,24 @@ func (s *State) billAttempt(a *attemptState, r providers.Result) {
 	case r.Usage.Billed > 0:
 		u.HandlerUs = r.Usage.Billed.Microseconds()
 	case r.Manifest != nil:
-		u.HandlerUs = min(max(0, r.Manifest.FinishedAt-r.Manifest.StartedAt), s.longest(a).Microseconds())
+		u.HandlerUs = s.ran(a, r.Manifest).Microseconds()
 	default:
 		u.HandlerUs, estimated = s.longest(a).Microseconds(), true
 	}
 	a.rec.Billed = time.Duration(s.Catalogue.Sites[a.site].Rates.BilledUs(u.HandlerUs, 0)) * time.Microsecond
 	a.rec.Estimated = estimated
-	a.rec.Cost += s.addItems(u, a.site, workflow.ItemRecord{Task: a.rec.Task, Attempt: a.rec.ID, File: -1, Estimated: estimated})
+	a.rec.Cost += s.addItems(u, a.site,
+		workflow.ItemRecord{Task: a.rec.Task, Attempt: a.rec.ID, File: -1, Estimated: estimated})
+}
+
+// ran is how long an attempt took by its runner's clock, which may be wrong: not less than nothing, and not
+// more than it was given.
+func (s *State) ran(a *attemptState, m *envelope.Manifest) time.Duration {
+	d := max(0, time.Duration(m.FinishedAt-m.StartedAt)*time.Microsecond)
+	if limit := s.longest(a); limit > 0 {
+		d = min(d, limit)
+	}
+	return d
 }
 
 // billCores charges the core time that an attempt held at home, where the operator gave it a price.

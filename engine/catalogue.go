@@ -67,7 +67,7 @@ func (c Catalogue) knows(r *workflow.Record) error {
 	}
 	for i := range r.Transfers {
 		if tr := &r.Transfers[i]; unknown(tr.To) || unknown(tr.From) {
-			return fmt.Errorf("a file is on its way from %s to %s, one of which is not configured: give it the sites that it began with",
+			return fmt.Errorf("a file goes from %s to %s, one of which is not configured: give it the sites that it began with",
 				tr.From, tr.To)
 		}
 	}

@@ -143,7 +143,8 @@ func (s *State) dispatchPublic(site int) []Command {
 func (s *State) refuse(i, site int) {
 	s.deny(i, site)
 	s.record("placement_refused", i, "", map[string]string{"site": s.Catalogue.Sites[site].Name,
-		"why": fmt.Sprintf("its data is %s, its placement does not allow the site, or the site refused it or has no room", s.Graph.Label(i))})
+		"why": fmt.Sprintf("its data is %s, its placement does not allow the site, or the site refused it or has no room",
+			s.Graph.Label(i))})
 	s.wantPlan("a placement was refused", s.now)
 }
 
@@ -176,7 +177,8 @@ func (s *State) start(i, node int) Command {
 		Cores: s.cores(i), Timeout: s.taskOf(i).Timeout, DispatchedAt: s.now}}
 	if t.site > 0 {
 		a.rec.Reserved = t.cost
-		if o := site.offering(t.rec.MemoryMiB); o != nil && o.MaxDuration > 0 && (a.rec.Timeout == 0 || a.rec.Timeout > o.MaxDuration) {
+		o := site.offering(t.rec.MemoryMiB)
+		if o != nil && o.MaxDuration > 0 && (a.rec.Timeout == 0 || a.rec.Timeout > o.MaxDuration) {
 			a.rec.Timeout = o.MaxDuration
 		}
 	}

@@ -165,7 +165,8 @@ func (d *dialogue) event(words []string) Event {
 // order is the urgency.
 func (d *dialogue) plan(words []string) Plan {
 	n := len(d.s.tasks)
-	p := Plan{Planner: "test", Why: d.s.replanWhy, Placements: make([]Placement, n), OnTime: true, Finish: start.Add(time.Minute)}
+	p := Plan{Planner: "test", Why: d.s.replanWhy, Placements: make([]Placement, n), OnTime: true,
+		Finish: start.Add(time.Minute)}
 	for i := range p.Placements {
 		p.Placements[i].Order = len(words) + i
 	}
@@ -377,10 +378,12 @@ func (d *dialogue) change(c Change) (out []string) {
 		say("file %s at %s", d.s.Graph.Files[f.Index].Name, f.Site)
 	}
 	for _, tr := range c.Transfers {
-		say("transfer %s > %s %s, try %d, %d bytes, %s", d.s.Graph.Files[tr.File].Name, tr.To, tr.State, tr.Tries, tr.Bytes, tr.Cost)
+		say("transfer %s > %s %s, try %d, %d bytes, %s", d.s.Graph.Files[tr.File].Name, tr.To, tr.State, tr.Tries,
+			tr.Bytes, tr.Cost)
 	}
 	for _, it := range c.Items {
-		say("item %s %g %s %s %s", it.Category, it.Quantity, it.Unit, it.Amount, flags(map[string]bool{"estimated": it.Estimated}))
+		say("item %s %g %s %s %s", it.Category, it.Quantity, it.Unit, it.Amount,
+			flags(map[string]bool{"estimated": it.Estimated}))
 	}
 	for _, o := range c.Outbox {
 		say("outbox + %d %s", o.ID, o.Kind)

@@ -113,7 +113,8 @@ func (s *State) moved(e Moved) []Command {
 
 func (s *State) transferFailed(k transferKey, tr *workflow.TransferRecord, why string) []Command {
 	tr.Message = why
-	s.record("transfer_failed", -1, "", map[string]any{"file": s.Graph.Files[k.file].Name, "to": tr.To, "error": why, "tries": tr.Tries})
+	s.record("transfer_failed", -1, "", map[string]any{"file": s.Graph.Files[k.file].Name, "to": tr.To, "error": why,
+		"tries": tr.Tries})
 	if tr.Tries < maxTransferTries {
 		tr.Tries++
 		at := s.now.Add(backoff(250*time.Millisecond, 10*time.Second, tr.Tries))

@@ -256,7 +256,8 @@ func (v *checker) tasks() {
 		if t.rec.State == workflow.TaskSucceeded && success[i] != 1 {
 			v.add("%s succeeded without a successful attempt", t.rec.ID)
 		}
-		v.equal(t.rec.ID+" running means in flight", t.rec.State == workflow.TaskRunning, flying[i] == 1 && !t.rec.State.Terminal())
+		v.equal(t.rec.ID+" running means in flight", t.rec.State == workflow.TaskRunning,
+			flying[i] == 1 && !t.rec.State.Terminal())
 		v.equal("kept and live record of "+t.rec.ID, asJSON(t.rec), asJSON(v.k.tasks[i]))
 	}
 	v.equal("open tasks", open, v.s.open)
@@ -356,7 +357,8 @@ func catalogue() Catalogue {
 // a GET $0.00001 and a GiB that leaves it $1.
 func cloud(name string, quota int) Site {
 	return Site{Name: name, Quota: quota, Takes: workflow.LabelInternal,
-		Offerings: []Offering{{MemoryMiB: 1024, VCPU: 1, MaxDuration: time.Minute}, {MemoryMiB: 2048, VCPU: 2, MaxDuration: time.Minute}},
+		Offerings: []Offering{{MemoryMiB: 1024, VCPU: 1, MaxDuration: time.Minute},
+			{MemoryMiB: 2048, VCPU: 2, MaxDuration: time.Minute}},
 		Rates: pricing.Rates{PerGiBSecond: 0.01, PerRequest: 0.001, PerPut: 0.0001, PerGet: 0.00001,
 			PerEgressGiB: 1, GranularityUs: 1000}}
 }

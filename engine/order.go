@@ -55,7 +55,8 @@ func (s *State) move(c Transfer) Move {
 // dirty tells whether anything waits for a commit.
 func (s *State) dirty() bool {
 	p := &s.pending
-	return p.run || len(p.tasks)+len(p.attempts)+len(p.files)+len(p.transfers)+len(p.items)+len(p.events)+len(p.outbox)+len(p.done) > 0
+	return p.run || len(p.tasks)+len(p.attempts)+len(p.files)+len(p.transfers)+len(p.items)+len(p.events)+
+		len(p.outbox)+len(p.done) > 0
 }
 
 // micros is an instant on the run's own axis, which begins with its start.

@@ -55,9 +55,11 @@ func (f *fakeSites) Execute(ctx context.Context, o engine.Order, started func(ti
 	if !pause(ctx, time.Second) {
 		return providers.Result{Err: &providers.Error{Class: providers.Canceled, Message: "stopped"}}
 	}
-	m := &envelope.Manifest{Attempt: o.Attempt.ID, StartedAt: from.UnixMicro(), FinishedAt: from.Add(time.Second).UnixMicro()}
+	m := &envelope.Manifest{Attempt: o.Attempt.ID, StartedAt: from.UnixMicro(),
+		FinishedAt: from.Add(time.Second).UnixMicro()}
 	for _, out := range o.Outputs {
-		m.Outputs = append(m.Outputs, envelope.Stored{Path: out.Path, Key: o.Attempt.ID, SHA256: "ab", Size: 1, Value: []byte("[1,2]")})
+		m.Outputs = append(m.Outputs, envelope.Stored{Path: out.Path, Key: o.Attempt.ID, SHA256: "ab", Size: 1,
+			Value: []byte("[1,2]")})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -97,7 +99,8 @@ func inHouse(t *testing.T, definition string, test func(h *house)) {
 		store, err := sqlite.Open(t.Context(), path)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, store.Close()) }()
-		h := &house{t: t, store: store, sites: &fakeSites{manifests: map[string]*envelope.Manifest{}, begun: map[string]int{}}}
+		sites := &fakeSites{manifests: map[string]*envelope.Manifest{}, begun: map[string]int{}}
+		h := &house{t: t, store: store, sites: sites}
 		h.cat = engine.Catalogue{Sites: []engine.Site{
 			{Name: engine.PrivateSite, Takes: workflow.LabelPrivate, Nodes: []engine.Node{{Cores: 2, MemoryMiB: 4096}}},
 			{Name: "cloud", Quota: 8, Takes: workflow.LabelInternal, Rates: pricing.Rates{PerRequest: 0.001, PerGiBSecond: 0.01},
@@ -126,7 +129,8 @@ func (h *house) submit(definition string) {
 func (h *house) runner(owner string) *engine.Runner {
 	return &engine.Runner{Store: h.store, Dispatcher: h.sites, Catalogue: h.cat, Clock: clock.Real{}, Owner: owner,
 		Log: slog.New(slog.DiscardHandler), Plan: func(s *engine.State, why string, now time.Time) (engine.Plan, error) {
-			p := engine.Plan{Planner: "test", Why: why, Finish: now.Add(time.Minute), Placements: make([]engine.Placement, len(s.Graph.Instances))}
+			p := engine.Plan{Planner: "test", Why: why, Finish: now.Add(time.Minute),
+				Placements: make([]engine.Placement, len(s.Graph.Instances))}
 			for i := range p.Placements {
 				p.Placements[i].Order = i
 				if strings.HasPrefix(s.Task(i).Task, "c") {
@@ -180,7 +184,8 @@ const mixed = `
 tasks:
   a: {run: "true", outputs: [{path: out, name: out, value: json}], retry: {max: 3, base: 1s}}
   b: {run: "true", inputs: [{from: a}], foreach: [1, 2, 3], retry: {max: 3, base: 1s}}
-  c: {run: "true", inputs: [{from: a}], foreach: "${{ tasks.a.outputs.out }}", estimate: {count: 1}, outputs: [{path: out}], timeout: 20s}
+  c: {run: "true", inputs: [{from: a}], foreach: "${{ tasks.a.outputs.out }}", estimate: {count: 1},
+      outputs: [{path: out}], timeout: 20s}
 `
 
 func TestRunnerRunsToTheEnd(t *testing.T) {
@@ -413,12 +418,16 @@ func TestRunnerGoesOnWithAHeldRun(t *testing.T) {
 	})
 }
 
+func noAnswer() providers.Result {
+	return providers.Result{Err: &providers.Error{Class: providers.UnknownOutcome, Message: "cut"}}
+}
+
 // The answer of a function is lost and it leaves nothing behind: when its time is over it is billed in full, as
 // an estimate, and tried again.
 func TestRunnerGivesAFunctionUpAfterItsTime(t *testing.T) {
 	inHouse(t, "tasks:\n  c: {run: \"true\", timeout: 20s, retry: {max: 0}}\n", func(h *house) {
 		h.sites.execute = func(_ context.Context, o engine.Order) (providers.Result, bool) {
-			return providers.Result{Err: &providers.Error{Class: providers.UnknownOutcome, Message: "cut"}}, o.Attempt.Number == 1
+			return noAnswer(), o.Attempt.Number == 1
 		}
 		began := time.Now()
 		rec := h.requireDone(h.runner("one").Run(h.t.Context(), "r"))
@@ -431,8 +440,8 @@ func TestRunnerGivesAFunctionUpAfterItsTime(t *testing.T) {
 
 func TestRunnerDoesNotWaitForAManifestThatIsBad(t *testing.T) {
 	inHouse(t, "tasks:\n  c: {run: \"true\", retry: {max: 1, base: 1s}}\n", func(h *house) {
-		h.sites.execute = func(_ context.Context, o engine.Order) (providers.Result, bool) {
-			return providers.Result{Err: &providers.Error{Class: providers.UnknownOutcome, Message: "cut"}}, true
+		h.sites.execute = func(context.Context, engine.Order) (providers.Result, bool) {
+			return noAnswer(), true
 		}
 		h.sites.bad = &providers.Error{Class: providers.FunctionError, Message: "names another attempt"}
 		run, err := h.runner("one").Run(h.t.Context(), "r")
@@ -451,7 +460,7 @@ func TestRunnerWaitsForAManifestWhileTheStoreIsAway(t *testing.T) {
 			h.sites.mu.Lock()
 			defer h.sites.mu.Unlock()
 			h.sites.manifests[o.Attempt.ID] = &envelope.Manifest{Attempt: o.Attempt.ID, FinishedAt: 2_000_000}
-			return providers.Result{Err: &providers.Error{Class: providers.UnknownOutcome, Message: "cut"}}, true
+			return noAnswer(), true
 		}
 		time.AfterFunc(time.Hour, func() {
 			h.sites.mu.Lock()

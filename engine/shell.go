@@ -135,7 +135,8 @@ func (l *loop) outcome(run string, a workflow.AttemptRecord) (r providers.Result
 	m, err := l.Dispatcher.Manifest(l.work, run, a)
 	var bad *providers.Error
 	if errors.As(err, &bad) { // there is one, and it will never be good
-		return providers.Result{Err: bad, Usage: providers.Usage{Executed: a.Site != PrivateSite, MemoryMiB: a.MemoryMiB}}, true
+		usage := providers.Usage{Executed: a.Site != PrivateSite, MemoryMiB: a.MemoryMiB}
+		return providers.Result{Err: bad, Usage: usage}, true
 	}
 	if err != nil {
 		return r, false

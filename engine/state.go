@@ -426,7 +426,8 @@ func (s *State) Change() (c Change, ok bool) {
 		a, b := c.Transfers[i], c.Transfers[j]
 		return a.File < b.File || a.File == b.File && a.To < b.To
 	})
-	return c, c.Run != nil || len(c.Tasks)+len(c.Attempts)+len(c.Files)+len(c.Transfers)+len(c.Items)+len(c.Events)+len(c.Outbox)+len(c.OutboxDone) > 0
+	return c, c.Run != nil || len(c.Tasks)+len(c.Attempts)+len(c.Files)+len(c.Transfers)+len(c.Items)+len(c.Events)+
+		len(c.Outbox)+len(c.OutboxDone) > 0
 }
 
 // Committed tells the state that its change was written as this revision.

@@ -357,7 +357,8 @@ func (w *world) fate(f *flight) providers.Result {
 	default:
 		r.Err = &providers.Error{Class: providers.Class(class), Message: class}
 		switch r.Err.Class {
-		case providers.Throttled, providers.Denied, providers.NotFound, providers.PayloadTooLarge, providers.Refused, providers.UnknownOutcome:
+		case providers.Throttled, providers.Denied, providers.NotFound, providers.PayloadTooLarge, providers.Refused,
+			providers.UnknownOutcome:
 			r.Usage = providers.Usage{}
 		case providers.Transient, providers.Canceled:
 			r.Usage.Executed = !f.private && w.once(2, "executed all the same")
@@ -374,7 +375,8 @@ func (w *world) class(f *flight) string {
 		return rapid.SampledFrom([]string{"ok", "ok", "exit", string(providers.Lost)}).Draw(w.t, "found")
 	}
 	return rapid.SampledFrom([]string{"ok", "ok", "ok", "ok", "ok", "ok", "exit", "exit", "odd",
-		string(providers.Throttled), string(providers.Throttled), string(providers.Transient), string(providers.FunctionError),
+		string(providers.Throttled), string(providers.Throttled), string(providers.Transient),
+		string(providers.FunctionError),
 		string(providers.TimedOut), string(providers.PayloadTooLarge), string(providers.Denied), string(providers.NotFound),
 		string(providers.UnknownOutcome), string(providers.UnknownOutcome), string(providers.Canceled),
 		string(providers.Refused), string(providers.Lost)}).Draw(w.t, "answer")
@@ -482,11 +484,10 @@ func drawWorkflow(t *rapid.T) string {
 
 // drawnTask is what later tasks must know of an earlier one.
 type drawnTask struct {
-	id      string
-	count   int // of a foreach as written; 0 without, -1 when it reads an output
-	files   bool
-	value   bool
-	private bool
+	id    string
+	count int // of a foreach as written; 0 without, -1 when it reads an output
+	files bool
+	value bool
 }
 
 func drawTask(t *rapid.T, b *strings.Builder, i int, made []drawnTask) drawnTask {
@@ -516,7 +517,8 @@ func drawTask(t *rapid.T, b *strings.Builder, i int, made []drawnTask) drawnTask
 	fmt.Fprintf(b, "    needs: [%s]\n    inputs: [%s]\n", strings.Join(needs, ", "), strings.Join(inputs, ", "))
 	if len(needs) > 0 && flip("if", 3) {
 		id := strings.Trim(strings.SplitN(strings.TrimPrefix(needs[0], "{task: "), ",", 2)[0], "}")
-		cond := rapid.SampledFrom([]string{"true", "false", "tasks.%s.state == 'succeeded'", "tasks.%s.failed > 0"}).Draw(t, "condition")
+		cond := rapid.SampledFrom([]string{"true", "false", "tasks.%s.state == 'succeeded'", "tasks.%s.failed > 0"}).
+			Draw(t, "condition")
 		if strings.Contains(cond, "%s") {
 			cond = fmt.Sprintf(cond, id)
 		}
@@ -532,7 +534,8 @@ func drawTask(t *rapid.T, b *strings.Builder, i int, made []drawnTask) drawnTask
 	}
 	fmt.Fprintf(b, "    outputs: [%s]\n", strings.Join(outs, ", "))
 	fmt.Fprintf(b, "    retry: {max: %d, base: 1s, cap: 3s}\n", rapid.IntRange(0, 2).Draw(t, "retries"))
-	fmt.Fprintf(b, "    resources: {cpu: %d, memory: %dMiB}\n", rapid.IntRange(1, 2).Draw(t, "cpu"), 512*rapid.IntRange(1, 3).Draw(t, "mem"))
+	fmt.Fprintf(b, "    resources: {cpu: %d, memory: %dMiB}\n", rapid.IntRange(1, 2).Draw(t, "cpu"),
+		512*rapid.IntRange(1, 3).Draw(t, "mem"))
 	if d.count < 0 {
 		fmt.Fprintf(b, "    estimate: {count: %d}\n", rapid.IntRange(1, 3).Draw(t, "count"))
 	}
