@@ -130,6 +130,14 @@ func TestTooLarge(t *testing.T) {
 			head + "tasks:\n" + many(100_001),
 			"w.yaml:4:3: 100001 tasks; at most 100000 are read; let a foreach make them [too-large]",
 		},
+		"outputs": {
+			head + "tasks: {a: {run: x, outputs: [" + strings.Repeat("{path: o}, ", 1001) + "]}}",
+			"task a has 1001 outputs; at most 1000 are allowed; pack them into one file [too-large]",
+		},
+		"inherited variables": {
+			head + "defaults: {env: {" + strings.ReplaceAll(strings.TrimRight(many(1000), "\n"), "{run: x}\n", "x,") + "}}\ntasks:\n" + many(1001),
+			"w.yaml:1005:3: the tasks have more than 1000000 environment variables together; set fewer in defaults [too-large]",
+		},
 		"findings": {head + "tasks:\n" + strings.Repeat("  a: {run: x}\n", 500), "299 more findings are not shown; mend these first [too-large]"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -292,24 +292,29 @@ func instanceID(task string, index int) string {
 func (g *Graph) outputs(i int32, paths []string) {
 	inst := &g.Instances[i]
 	t := &g.Spec.Tasks[inst.Task]
+	plain := t.plainOutputs()
 	for k, path := range paths {
 		if k == len(inst.Out) {
 			inst.Out = append(inst.Out, int32(len(g.Files)))
-			g.Files = append(g.Files, File{Producer: i, Output: k, Size: t.outputSize(k)})
+			g.Files = append(g.Files, File{Producer: i, Output: k, Size: t.outputSize(k, plain)})
 		}
 		f := &g.Files[inst.Out[k]]
 		f.Path, f.Name = path, inst.ID+"/"+path
 	}
 }
 
-// outputSize splits estimate.output evenly over the output files; small values do not count, unless they are all.
-func (t *Task) outputSize(k int) int64 {
-	plain := 0
-	for _, o := range t.Outputs {
-		if o.Value == "" {
-			plain++
+// plainOutputs counts the outputs that are no values.
+func (t *Task) plainOutputs() (n int) {
+	for i := range t.Outputs {
+		if t.Outputs[i].Value == "" {
+			n++
 		}
 	}
+	return n
+}
+
+// outputSize splits estimate.output evenly over the plain output files; values do not count, unless they are all.
+func (t *Task) outputSize(k, plain int) int64 {
 	switch {
 	case plain == 0:
 		return t.Estimate.Output / int64(len(t.Outputs))

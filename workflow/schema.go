@@ -72,6 +72,7 @@ var fieldExtra = map[string]schema{
 	"Task.args":         {"minItems": 1},
 	"Task.run":          {"minLength": 1},
 	"Task.files":        {"items": schema{"type": "string", "allOf": []schema{pathSchema}}},
+	"Task.outputs":      {"maxItems": maxOutputs},
 	"Output.name":       {"pattern": idForm.String()},
 	"Output.path":       {"allOf": []schema{pathSchema}},
 	"Placement.allow":   {"minItems": 1, "items": schema{"type": "string", "pattern": siteForm.String()}},

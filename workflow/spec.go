@@ -22,6 +22,9 @@ const (
 	MaxFiles      = 1_000_000 // of all instances together
 	MaxEdges      = 5_000_000 // dependencies between instances
 	MaxValueBytes = 64 << 10  // of an output with value: json
+
+	maxOutputs = 1000      // of one task
+	maxEnv     = 1_000_000 // environment variables of all tasks together, inherited ones each time
 )
 
 // Spec is a workflow as written, checked, with its defaults filled into its tasks. It is immutable after Parse and

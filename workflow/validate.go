@@ -16,9 +16,11 @@ import (
 // validator checks what the types alone cannot say, and fills in defaults and references.
 type validator struct {
 	*decoder
-	spec  *Spec
-	known map[int32]int // of the task at hand: index in after, by task
-	told  map[Pos]bool  // where the decoder could not read a value: nothing more is said of it
+	spec    *Spec
+	known   map[int32]int // of the task at hand: index in after, by task
+	env     int           // variables of all tasks so far
+	envTold bool
+	told    map[Pos]bool // where the decoder could not read a value: nothing more is said of it
 }
 
 func (v *validator) failAt(at Pos, rule Rule, fix, format string, args ...any) {
@@ -219,9 +221,29 @@ func (v *validator) inherit(t *Task) {
 	}
 	t.Resources.CPU = cmp.Or(t.Resources.CPU, 1)
 	t.Resources.Memory = cmp.Or(t.Resources.Memory, 512<<20)
-	for _, e := range d.Env {
-		if !slices.ContainsFunc(t.Env, func(own EnvVar) bool { return own.Name == e.Name }) {
-			t.Env = append(slices.Clip(t.Env), e)
+	v.inheritEnv(t, d.Env)
+}
+
+// inheritEnv adds the defaults that a task does not set itself. A task without any shares them.
+func (v *validator) inheritEnv(t *Task, defaults []EnvVar) {
+	if v.env += len(t.Env) + len(defaults); v.env > maxEnv {
+		if v.env -= len(t.Env) + len(defaults); !v.envTold {
+			v.envTold = true
+			v.failAt(t.pos, RuleTooLarge, "set fewer in defaults", "the tasks have more than %d environment variables together", maxEnv)
+		}
+		return
+	}
+	if len(t.Env) == 0 {
+		t.Env = defaults
+		return
+	}
+	own := make(map[string]bool, len(t.Env))
+	for _, e := range t.Env {
+		own[e.Name] = true
+	}
+	for _, e := range defaults {
+		if !own[e.Name] {
+			t.Env = append(t.Env, e)
 		}
 	}
 }
@@ -239,6 +261,10 @@ func (v *validator) envNames(vars []EnvVar) {
 }
 
 func (v *validator) outputs(t *Task) {
+	if n := len(t.Outputs); n > maxOutputs {
+		v.at(&t.source, "outputs", RuleTooLarge, "pack them into one file", "task %s has %d outputs; at most %d are allowed", short(t.ID), n, maxOutputs)
+		t.Outputs = t.Outputs[:maxOutputs]
+	}
 	names, paths := map[string]bool{}, map[Text]bool{}
 	for i := range t.Outputs {
 		o := &t.Outputs[i]
