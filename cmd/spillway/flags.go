@@ -75,7 +75,7 @@ func (d *deadline) Set(text string) error {
 	if percent {
 		d.percent = x
 	} else {
-		d.us = int64(math.Floor(float64(x*1e6) + 0.5))
+		d.us = max(1, int64(math.Floor(float64(x*1e6)+0.5))) // 0 would be no deadline
 	}
 	return nil
 }

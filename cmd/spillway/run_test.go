@@ -204,6 +204,9 @@ func TestExitCodes(t *testing.T) {
 		"late": {
 			"tasks: {a: {run: sleep 0.3}}", []string{"--deadline", "0.1s"}, exitLate, "missed its deadline",
 		},
+		"late by less than a microsecond is a deadline too": {
+			"tasks: {a: {run: 'true'}}", []string{"--deadline", "1e-9"}, exitLate, "missed its deadline",
+		},
 		"late and failed": {
 			"tasks: {a: {run: sleep 0.3; false}}", []string{"--deadline", "0.1s"}, exitRunFailed, "failed",
 		},
