@@ -283,6 +283,7 @@ func (s *State) retry(i int, a *attemptState) {
 		wait = backoff(50*time.Millisecond, 5*time.Second, t.infra)
 	}
 	t.rec.NotBefore = s.now.Add(wait)
+	s.bought = min(s.bought, i)
 	s.setTask(i, workflow.TaskRetrying)
 	s.record("task_retrying", i, a.rec.ID, map[string]any{"not_before": t.rec.NotBefore})
 	s.countMissing(i)

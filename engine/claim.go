@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// lookAhead bounds how many tasks that do not fit are passed over in one look at the private queue.
+	// lookAhead bounds how many tasks that do not fit, or that the budget does not allow, are passed over in one
+	// look at a site's queue.
 	lookAhead = 64
 	// aheadWork is how much private work is dispatched before a slot is free, so that slots do not wait for
 	// commits while tasks are short.
@@ -116,7 +117,7 @@ func (s *State) dispatchPublic(site int) []Command {
 	}
 	var out []Command
 	var kept []readyEntry
-	for len(st.ready) > 0 && st.running < st.quota && s.run.State == workflow.RunRunning {
+	for len(st.ready) > 0 && len(kept) < lookAhead && st.running < st.quota && s.run.State == workflow.RunRunning {
 		e := heap.Pop(&st.ready).(readyEntry)
 		if !s.startable(e, site) {
 			continue

@@ -261,6 +261,9 @@ func (v *checker) tasks() {
 		v.equal("kept and live record of "+t.rec.ID, asJSON(t.rec), asJSON(v.k.tasks[i]))
 	}
 	v.equal("open tasks", open, v.s.open)
+	v.equal("something still to be bought", slices.ContainsFunc(v.s.tasks, func(t taskState) bool {
+		return t.site > 0 && t.attempt == "" && !t.rec.State.Terminal()
+	}), v.s.unstartedPublic())
 	v.equal("failed", failed, v.s.failed)
 	if v.s.Finished() && (open > 0 || v.s.live > 0 || v.s.moving > 0 || len(v.k.outbox) > 0) {
 		v.add("the run has ended with %d tasks open, %d attempts and %d transfers in flight, %d commands not settled",

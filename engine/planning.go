@@ -14,7 +14,7 @@ func (s *State) applyPlan(p Plan) []Command {
 	first := !s.planned
 	s.planned, s.replanWhy, s.lastPlan = true, "", s.now
 	s.expected, s.plannedFor = p.Finish, p.Why
-	s.heldFor = -1
+	s.heldFor, s.bought = -1, 0
 	if s.run.PlannedFinish.IsZero() {
 		s.run.PlannedFinish, s.run.PlannedCost = p.Finish, pricing.Money(p.Cost)
 		s.run.LowerBound, s.run.PrivateFinish = pricing.Money(p.LowerBound), p.Private
@@ -128,9 +128,11 @@ func (s *State) noticeDrift(i int) {
 	}
 }
 
+// unstartedPublic tells whether something is still to be bought. It remembers where it looked last: only a
+// plan and a retry put such a task before that place.
 func (s *State) unstartedPublic() bool {
-	for i := range s.tasks {
-		t := &s.tasks[i]
+	for ; s.bought < len(s.tasks); s.bought++ {
+		t := &s.tasks[s.bought]
 		if t.site > 0 && t.attempt == "" && !t.rec.State.Terminal() {
 			return true
 		}

@@ -27,6 +27,7 @@ type State struct {
 
 	open       int // tasks not terminal
 	ended      int // tasks that became terminal since the load
+	bought     int // no task before this one is still to be started at a public site
 	moving     int // transfers under way
 	live       int // attempts under way
 	cancelling bool
