@@ -53,7 +53,7 @@ bench-engine: build ## what the durable path costs a task, beside bare commands;
 fuzz: ## every fuzz target in turn, T=60s each
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \
 	while read -r dir name; do \
-		echo "== $$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(T) "$$dir" || exit 1; done
+		echo "== $$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(T) -fuzzminimizetime 1s "$$dir" || exit 1; done
 
 setup: ## install what the tests need on this machine: modules and PostgreSQL
 	$(GO) mod download
