@@ -23,7 +23,7 @@ func TestWordstats(t *testing.T) {
 	home := s.run(t, "wordstats.yaml", "--planner", "private")
 	_, bought := home.sites()
 	require.Zero(t, bought, "the private planner bought something")
-	bothWays := s.run(t, "wordstats.yaml", "--deadline", "70%")
+	bothWays := s.run(t, "wordstats.yaml", "--deadline", "80%")
 	kept, bought := bothWays.sites()
 	require.NotZero(t, kept, "nothing stayed at home")
 	require.NotZero(t, bought, "nothing was offloaded")
