@@ -368,6 +368,8 @@ func (d *dialogue) change(c Change) (out []string) {
 		wait := ""
 		if t.State == workflow.TaskRetrying {
 			wait = "not before " + d.at(t.NotBefore)
+		} else if t.State.Terminal() {
+			wait = t.Message
 		}
 		say("task %s %s %s %s", t.ID, t.State, t.Site, wait)
 	}
