@@ -36,7 +36,7 @@ func (f fakeWitness) Fate(context.Context, string, workflow.AttemptRecord) (Fate
 func TestOutcome(t *testing.T) {
 	found := &envelope.Manifest{Attempt: "r.0.1"}
 	accepted := Fate{Known: true, Accepted: true}
-	ended := Fate{Known: true, Accepted: true, Ended: true, Usage: providers.Usage{Billed: 3 * time.Second, MemoryMiB: 512}}
+	ended := Fate{Known: true, Accepted: true, Ended: true, Usage: providers.Usage{Billed: 3 * time.Second}}
 	away, bad := errors.New("away"), &providers.Error{Class: providers.FunctionError, Message: "forged"}
 	const wait, good, gone, broken = "wait", "its result", "lost", "broken"
 	for name, c := range map[string]struct {
