@@ -199,8 +199,8 @@ func (s *State) setBudget(limit int64) {
 
 // settleRun ends the run when no task is open, nothing is in flight and the results are at home.
 func (s *State) settleRun() {
-	if s.live > 0 || s.moving > 0 {
-		return
+	if s.live > 0 || s.moving > 0 || !s.planned && !s.cancelling {
+		return // the first plan sends results home that a run has taken over
 	}
 	if s.open > 0 {
 		s.settleStuck()

@@ -287,7 +287,7 @@ func (s *State) NextTick() time.Time {
 
 // WantsPlan tells why a new plan is wanted, empty when none is, or not yet.
 func (s *State) WantsPlan(now time.Time) string {
-	if s.replanWhy == "" || now.Before(s.replanAfter) {
+	if s.replanWhy == "" || now.Before(s.replanAfter) || s.run.State.Terminal() {
 		return ""
 	}
 	return s.replanWhy

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spillway/spillway/workflow"
 )
@@ -36,16 +35,6 @@ func Resubmit(ctx context.Context, store Store, run workflow.RunRecord, earlier 
 		Tasks: make([]workflow.TaskRecord, len(g.Instances))}
 	rec.Run.State, rec.Run.Resolved = workflow.RunPending, earlier.Run.Resolved
 	kept := keep(earlier, g)
-	for _, id := range strings.Fields(earlier.Run.Resolved) {
-		task, _ := g.Spec.Task(id)
-		for _, i := range g.Of(task) {
-			for _, p := range g.Instances[i].Parents {
-				if !kept[p] {
-					return fmt.Errorf("the elements of %s came from %s, which has to run again: do all of it anew", id, g.Instances[p].ID)
-				}
-			}
-		}
-	}
 	for i := range g.Instances {
 		rec.Tasks[i] = newTask(g, i)
 		if kept[i] {
@@ -66,6 +55,9 @@ func Resubmit(ctx context.Context, store Store, run workflow.RunRecord, earlier 
 			tr.Cost = 0
 			rec.Transfers = append(rec.Transfers, tr)
 		}
+	}
+	if _, err := workflow.Rebuild(&rec); err != nil {
+		return fmt.Errorf("a task whose output it grew by has to run again: do all of it anew: %w", err)
 	}
 	return submit(ctx, store, rec, "resubmitted", map[string]string{"from": earlier.Run.ID})
 }

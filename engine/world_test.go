@@ -48,8 +48,8 @@ type entry struct {
 	change string
 }
 
-func newWorld(t *rapid.T, source string, cat Catalogue, planner PlanFunc) *world {
-	w := &world{t: t, cat: cat, planner: planner, k: submitted(t, source), now: start, flying: map[string]*flight{},
+func newWorld(t *rapid.T, k *kept, cat Catalogue, planner PlanFunc) *world {
+	w := &world{t: t, cat: cat, planner: planner, k: k, now: start, flying: map[string]*flight{},
 		fates: map[string]providers.Result{}}
 	w.open()
 	return w
