@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/spillway/spillway/internal/envelope"
+	"github.com/spillway/spillway/providers"
 	"github.com/spillway/spillway/workflow"
 )
 
@@ -82,4 +84,48 @@ func TestProgressCountsWhatIsSeen(t *testing.T) {
 	require.Equal(t, 1, p.Moving)
 	require.Equal(t, "$0.011", p.Spent.String())
 	require.Equal(t, start.Add(time.Minute), p.Finish)
+}
+
+// Only what was declared is taken over from a manifest, and all of it must be there.
+func TestManifestsMustHoldWhatWasDeclared(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*envelope.Manifest)
+		why   string // empty: accepted
+	}{
+		"as declared": {func(*envelope.Manifest) {}, ""},
+		"missing":     {func(m *envelope.Manifest) { m.Outputs = m.Outputs[1:] }, "the result has no output one"},
+		"another": {func(m *envelope.Manifest) { m.Outputs = append(m.Outputs, envelope.Stored{Path: "three"}) },
+			"the result has an output that was not declared: three"},
+		"nothing": {func(m *envelope.Manifest) { m.Outputs = nil }, "the result has no output one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := converse(t, "tasks:\n  a: {run: \"true\", outputs: [{path: one}, {path: two}]}\n", "opened", "plan")
+			m := manifest(d.s, "r.0.1", start, time.Second, nil)
+			c.spoil(m)
+			d.tell(Ended{"r.0.1", providers.Result{Manifest: m}})
+			if c.why == "" {
+				require.Equal(t, workflow.RunSucceeded, d.s.run.State)
+				return
+			}
+			require.Equal(t, workflow.TaskFailed, d.s.Task(0).State)
+			require.Equal(t, c.why, d.s.Task(0).Message)
+			require.False(t, d.s.files[0].exists, "nothing of it is taken over")
+		})
+	}
+}
+
+// The clock of a runner elsewhere may be wrong: an attempt begins after it was sent, and before it ended.
+func TestAttemptsBeginWithinTheirTime(t *testing.T) {
+	for _, off := range []time.Duration{-1000 * time.Hour, -time.Second, 0, time.Second, 1000 * time.Hour} {
+		d := converse(t, "tasks:\n  a: {run: \"true\"}\n", "opened", "@10s plan a@cloud")
+		d.now = start.Add(20 * time.Second)
+		m := manifest(d.s, "r.0.1", start.Add(15*time.Second+off), time.Second, nil)
+		d.tell(Ended{"r.0.1", providers.Result{Manifest: m}})
+		began := d.s.Task(0).StartedAt
+		require.False(t, began.Before(start.Add(10*time.Second)), "%s off: %s", off, began)
+		require.False(t, began.After(d.now), "%s off: %s", off, began)
+		if off.Abs() <= time.Second {
+			require.Equal(t, start.Add(15*time.Second+off), began)
+		}
+	}
 }
