@@ -46,11 +46,16 @@ func buildAndRun(m *testing.M) int {
 
 // report is what these tests read of `spillway run -o json`.
 type report struct {
-	RunID     string  `json:"run_id"`
-	State     string  `json:"state"`
-	MakespanS float64 `json:"makespan_s"`
-	Planned   struct {
-		MakespanS float64 `json:"makespan_s"`
+	RunID     string    `json:"run_id"`
+	State     string    `json:"state"`
+	MakespanS float64   `json:"makespan_s"`
+	StartedAt time.Time `json:"started_at"`
+	Deadline  struct {
+		At time.Time `json:"at"`
+	} `json:"deadline"`
+	Planned struct {
+		MakespanS  float64 `json:"makespan_s"`
+		AllPrivate float64 `json:"all_private_makespan_s"`
 	} `json:"planned"`
 	Tasks []taskReport `json:"tasks"`
 }
@@ -129,15 +134,15 @@ func (s state) try(args ...string) (out, messages []byte, err error) {
 	return stdout.Bytes(), stderr.Bytes(), err
 }
 
-// run takes a workflow to its end and returns its report.
+// run takes a workflow to its end, in time or not, and returns its report.
 func (s state) run(t *testing.T, file string, args ...string) report {
 	t.Helper()
 	args = append([]string{"run", file, "-p", "goroot=" + goroot, "-o", "json"}, args...)
 	out, errs, err := s.try(args...)
 	var exit *exec.ExitError
-	for again := 0; again < 2 && errors.As(err, &exit) && exit.ExitCode() == late; again++ {
-		t.Logf("late, perhaps since others use this machine, so once more:\n%s", errs)
-		out, errs, err = s.try(args...)
+	if errors.As(err, &exit) && exit.ExitCode() == late { // others use this machine too: no test of how quick it is
+		t.Logf("late:\n%s", errs)
+		err = nil
 	}
 	require.NoError(t, err, "%s%s", out, errs)
 	var r report

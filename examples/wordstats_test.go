@@ -27,6 +27,9 @@ func TestWordstats(t *testing.T) {
 	kept, bought := bothWays.sites()
 	require.NotZero(t, kept, "nothing stayed at home")
 	require.NotZero(t, bought, "nothing was offloaded")
+	within := bothWays.Deadline.At.Sub(bothWays.StartedAt).Seconds()
+	require.Greater(t, bothWays.Planned.AllPrivate, within, "home alone would have done")
+	require.LessOrEqual(t, bothWays.Planned.MakespanS, within, "the plan is late")
 
 	want := countWords(t, 8)
 	for _, r := range []report{home, bothWays} {
