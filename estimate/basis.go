@@ -23,6 +23,7 @@ type Basis struct {
 	Seconds     float64 // on reference cores
 	Samples     int     // of earlier runs that went into it
 	Quantile    float64 // of the samples; 1 is the longest, 0 not a quantile
+	Pace        float64 // the author's figure was multiplied by this, as other tasks of the workflow suggest
 	Site        string  // where they were measured; empty: converted from several offerings
 	Provisional bool    // the instance stands for an element that is not known yet
 	Output      Source  // of its output sizes; empty without outputs
@@ -49,15 +50,23 @@ func (b Basis) why() string {
 	case b.Source == Prior:
 		return "assumed: no estimate.runtime and no earlier run"
 	case b.Source == Hint && b.Samples > 0:
-		return "estimate.runtime, corrected by " + runs(b.Samples)
+		return b.hint() + ", corrected by " + runs(b.Samples)
 	case b.Source == Hint:
-		return "estimate.runtime"
+		return b.hint()
 	case b.Quantile == 1:
 		return "the longest of " + runs(b.Samples)
 	case b.Site == "":
 		return fmt.Sprintf("the %.3g %% quantile of %s, converted between offerings", 100*b.Quantile, runs(b.Samples))
 	}
 	return fmt.Sprintf("the %.3g %% quantile of %s at %s", 100*b.Quantile, runs(b.Samples), b.Site)
+}
+
+// hint names the author's figure, and what was made of it.
+func (b Basis) hint() string {
+	if b.Pace == 0 || b.Pace == 1 {
+		return "estimate.runtime"
+	}
+	return fmt.Sprintf("estimate.runtime times %.3g, as other tasks took", b.Pace)
 }
 
 func runs(n int) string {

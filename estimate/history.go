@@ -36,13 +36,14 @@ type past struct {
 // learn makes the estimate of every task.
 func (m *Model) learn(g *workflow.Graph) []estimate {
 	history := m.past(g.Spec)
+	pace := m.pace(g.Spec, history)
 	of := make([]estimate, len(g.Spec.Tasks))
 	for i := range of {
 		t := &g.Spec.Tasks[i]
 		if t.Work != nil {
 			of[i] = m.traced(t.Work)
 		} else {
-			of[i] = m.written(t, &history[i])
+			of[i] = m.written(t, &history[i], pace)
 		}
 	}
 	return of
@@ -60,9 +61,9 @@ func (m *Model) traced(w *workflow.Work) estimate {
 	}
 }
 
-func (m *Model) written(t *workflow.Task, h *past) estimate {
+func (m *Model) written(t *workflow.Task, h *past, pace float64) estimate {
 	e := estimate{task: offload.Task{Cores: t.Resources.CPU, MemBytes: float64(t.Resources.Memory)}}
-	e.basis = m.runtime(t, h)
+	e.basis = m.runtime(t, h, pace)
 	e.task.RuntimeS = e.basis.Seconds
 	e.task.RuntimeOn = m.measured(t.Resources.CPU, h)
 	e.bytes, e.basis.Output = m.output(t, h)
@@ -121,24 +122,46 @@ func (m *Model) speed(at offering, cores int) float64 {
 	return sum / float64(n)
 }
 
+// maxPace bounds how far an author's figures are thought to be off all alike.
+const maxPace = 16
+
+// pace is how long the tasks of a workflow take by their history, relative to
+// what its author said, as a geometric mean over the tasks of which both are
+// known: an author who measured on another machine is off by one factor. It is
+// 1 where nothing tells.
+func (m *Model) pace(spec *workflow.Spec, history []past) float64 {
+	sum, n := 0.0, 0
+	for i := range spec.Tasks {
+		t := &spec.Tasks[i]
+		if pool := m.pool(&history[i], t.Resources.CPU); t.Estimate.Runtime > 0 && len(pool) >= enough {
+			sum += math.Log(quantile(pool, m.quantile()) * m.scale() / t.Estimate.Runtime.Seconds())
+			n++
+		}
+	}
+	if n == 0 {
+		return 1
+	}
+	return min(max(math.Exp(sum/float64(n)), 1.0/maxPace), maxPace)
+}
+
 // runtime is the run time of a task on reference cores: measured at home, else
 // measured anywhere and converted, else the author's word corrected by the few
 // samples there are, else an assumption.
-func (m *Model) runtime(t *workflow.Task, h *past) Basis {
+func (m *Model) runtime(t *workflow.Task, h *past, pace float64) Basis {
 	home := offering{offload.Private, 0}
 	if own := h.seconds[home]; len(own) >= enough {
 		q := quantile(own, m.quantile())
 		return Basis{Source: History, Samples: len(own), Quantile: m.quantile(), Seconds: q * m.speed(home, t.Resources.CPU), Site: workflow.SitePrivate}
 	}
 	pool := m.pool(h, t.Resources.CPU)
-	hint := t.Estimate.Runtime.Seconds() / m.scale()
+	hint := t.Estimate.Runtime.Seconds() / m.scale() * pace
 	switch {
 	case len(pool) >= enough:
 		return Basis{Source: History, Samples: len(pool), Quantile: m.quantile(), Seconds: quantile(pool, m.quantile())}
 	case t.Estimate.Has("runtime") && len(pool) > 0:
-		return Basis{Source: Hint, Samples: len(pool), Seconds: shrunk(hint, pool)}
+		return Basis{Source: Hint, Samples: len(pool), Pace: pace, Seconds: shrunk(hint, pool)}
 	case t.Estimate.Has("runtime"):
-		return Basis{Source: Hint, Seconds: hint}
+		return Basis{Source: Hint, Pace: pace, Seconds: hint}
 	case len(pool) > 0:
 		return Basis{Source: History, Samples: len(pool), Quantile: 1, Seconds: slices.Max(pool)}
 	}

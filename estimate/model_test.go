@@ -1,6 +1,7 @@
 package estimate
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -381,5 +382,24 @@ func TestThreeRunsAtHomeOutweighAnyElsewhere(t *testing.T) {
 	near := at(t, g, "near")
 	if got := p.Tasks[near].RuntimeS; got != 10 || bases[near].Site != "private" {
 		t.Errorf("%g s, %v", got, bases[near])
+	}
+}
+
+func TestHintsFollowThePaceOfMeasuredTasks(t *testing.T) {
+	g := graph(t, strings.Replace(pipeline, "  join:", "  twin:\n    run: x\n    estimate: {runtime: 10s}\n  join:", 1))
+	m := model()
+	m.Platform.Nodes = m.Platform.Nodes[:1]
+	m.History = samples("work", "private", 0, 20, 20, 20) // the author said 40 s
+	p, bases := problem(t, m, g)
+	twin := at(t, g, "twin")
+	if got := p.Tasks[twin].RuntimeS; math.Abs(got-5) > 1e-9 {
+		t.Errorf("a hint of 10 s is planned with %g s where another task takes half of its own", got)
+	}
+	if got := bases[twin].why(); got != "estimate.runtime times 0.5, as other tasks took" {
+		t.Error(got)
+	}
+	m.History = samples("work", "private", 0, 1e6, 1e6, 1e6)
+	if p, _ := problem(t, m, g); math.Abs(p.Tasks[twin].RuntimeS-10*maxPace) > 1e-9 {
+		t.Errorf("an author that is wrong beyond measure is believed wrong everywhere: %g s", p.Tasks[twin].RuntimeS)
 	}
 }
