@@ -22,7 +22,7 @@ const (
 	DefaultQuantile = 0.75
 	// unknownMargin is the part of the deadline kept free where nothing tells how
 	// far estimates are off, knownMargin where quantiles of history do.
-	unknownMargin, knownMargin = 0.07, 0.02
+	unknownMargin, knownMargin = 0.07, 0.05
 	// priorSeconds and priorBytes stand in where neither author nor history says
 	// anything; priorBytes is per output file.
 	priorSeconds = 10.0

@@ -198,7 +198,7 @@ func TestMarginFallsWithWhatHistoryKnows(t *testing.T) {
 	for _, task := range []string{"list", "work", "join", "away", "near"} {
 		m.History = append(m.History, samples(task, "private", 0, 9, 10, 11)...)
 	}
-	if p, _ := problem(t, m, g); p.MarginUs != 20_000_000 {
+	if p, _ := problem(t, m, g); p.MarginUs != 50_000_000 {
 		t.Errorf("margin %d with history of every task", p.MarginUs)
 	}
 	for fraction, want := range map[float64]int64{-1: 0, 0.25: 250_000_000} {

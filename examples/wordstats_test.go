@@ -87,7 +87,7 @@ func (c *wordCount) line(line string, near map[string]int) {
 	for i, w := range words {
 		c.total++
 		c.words[w]++
-		for _, x := range words[i+1 : min(i+5, len(words))] {
+		for _, x := range words[i+1 : min(i+9, len(words))] {
 			near[w+" "+x]++
 		}
 	}
