@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -96,20 +95,8 @@ type state string
 
 func newState(t *testing.T) state {
 	s := state(t.TempDir())
-	t.Cleanup(s.stopSandbox)
+	t.Cleanup(func() { s.spillway(t, "sandbox", "stop") }) // runs leave it for the next one
 	return s
-}
-
-// stopSandbox ends the sandbox that runs have left for the next one.
-func (s state) stopSandbox() {
-	var e struct{ PID int }
-	text, err := os.ReadFile(filepath.Join(string(s), "sandbox", "sandbox.json"))
-	if err != nil || json.Unmarshal(text, &e) != nil || syscall.Kill(e.PID, syscall.SIGTERM) != nil {
-		return
-	}
-	for syscall.Kill(e.PID, 0) == nil {
-		<-time.After(10 * time.Millisecond)
-	}
 }
 
 // late is the exit code of a run that missed its deadline.

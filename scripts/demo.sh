@@ -6,7 +6,10 @@ set -eu
 cd "$(dirname "$0")/.."
 SPILLWAY_STATE_DIR=$PWD/build/demo
 export SPILLWAY_STATE_DIR
-rm -rf "$SPILLWAY_STATE_DIR"
+if [ -d "$SPILLWAY_STATE_DIR" ]; then
+	bin/spillway sandbox stop || true
+	rm -rf "$SPILLWAY_STATE_DIR"
+fi
 
 say() { printf '\n== %s\n\n' "$*"; }
 
@@ -28,4 +31,5 @@ printf 'all at home        %.1f s\n' "$(figure all_private_makespan_s)"
 printf 'took               %.1f s\n' "$(figure makespan_s)"
 printf 'cost               %s USD, a sandbox bill\n' "$(figure total_usd)"
 printf 'picture            build/demo/report.svg\n'
+bin/spillway sandbox stop
 exit "$late"

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -116,13 +114,8 @@ func newWorld(t *testing.T, database string) *world {
 }
 
 func (w *world) stopSandbox() {
-	var e sandbox.Endpoint
-	text, err := os.ReadFile(filepath.Join(w.dir, "sandbox", "sandbox.json"))
-	if err != nil || json.Unmarshal(text, &e) != nil {
-		return
-	}
-	_ = syscall.Kill(e.PID, syscall.SIGTERM)
-	require.Eventually(w.t, func() bool { return syscall.Kill(e.PID, 0) != nil }, 10*time.Second, 20*time.Millisecond)
+	_, errs, code := w.command("sandbox", "stop")
+	require.Zero(w.t, code, errs)
 }
 
 func (w *world) log() string { return filepath.Join(w.dir, "log") }

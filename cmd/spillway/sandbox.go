@@ -27,17 +27,30 @@ const sandboxRole = "arn:aws:iam::000000000000:role/sandbox"
 
 // sandboxCommand serves a sandbox. Runs start it by themselves.
 func (a *app) sandboxCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "sandbox", Short: "The function service on this machine", Hidden: true}
+	cmd := &cobra.Command{Use: "sandbox", Short: "The function service on this machine"}
 	var dir string
 	serve := &cobra.Command{
-		Use: "serve", Short: "Serve the sandbox of a folder until nobody uses it", Args: cobra.NoArgs,
+		Use: "serve", Short: "Serve the sandbox of a folder until nobody uses it", Args: cobra.NoArgs, Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return sandbox.Serve(cmd.Context(), dir, serveObjects)
 		},
 	}
 	serve.Flags().StringVar(&dir, "dir", "", "folder of the sandbox")
 	_ = serve.MarkFlagRequired("dir")
-	cmd.AddCommand(serve)
+	stop := &cobra.Command{
+		Use: "stop", Short: "End the sandbox of the state directory now",
+		Long: "Runs leave their sandbox running, so that the next one finds it warm; it ends by\n" +
+			"itself after five minutes without one. This ends it now, with what runs in it.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			state, err := a.state()
+			if err != nil {
+				return err
+			}
+			return sandbox.Stop(cmd.Context(), filepath.Join(state, "sandbox"))
+		},
+	}
+	cmd.AddCommand(serve, stop)
 	return cmd
 }
 

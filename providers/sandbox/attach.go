@@ -101,6 +101,18 @@ func sameSettings(a, b Config) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
+// Stop ends the sandbox of dir and everything that runs in it; none there is no error.
+func Stop(ctx context.Context, dir string) error {
+	e, err := attach(ctx, dir)
+	if err == nil {
+		err = stop(ctx, dir, e, false)
+	}
+	if err != nil && !errors.Is(err, errNotRunning) {
+		return fmt.Errorf("sandbox: stop: %w", err)
+	}
+	return nil
+}
+
 // stop ends a sandbox, with unused only one that nobody else uses, and waits until its folder is free.
 func stop(ctx context.Context, dir string, e Endpoint, unused bool) error {
 	path := "/sandbox/stop"

@@ -37,10 +37,7 @@ func (c *Client) Close() {
 // Stop ends the sandbox and everything that runs in it, then detaches.
 func (c *Client) Stop(ctx context.Context) error {
 	c.Close()
-	if err := stop(ctx, c.dir, c.Endpoint, false); err != nil {
-		return fmt.Errorf("sandbox: stop: %w", err)
-	}
-	return nil
+	return Stop(ctx, c.dir)
 }
 
 // Ledger returns the invocations that the sandbox accepted, in the order they began, each as it stands now: all
