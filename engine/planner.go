@@ -168,7 +168,8 @@ func strand(prob *offload.Problem, made *offload.Plan, out []Placement) {
 	for _, v := range made.Predicted.Violations {
 		if i, ok := index[v.Task]; ok {
 			out[i].Site = -1
-			out[i].Reason, _ = json.Marshal(offload.ReasonDoc{ChosenBecause: fmt.Sprintf("no site can run it: %s %s", v.Kind, v.Detail)})
+			why := fmt.Sprintf("no site can run it: %s %s", v.Kind, v.Detail)
+			out[i].Reason, _ = json.Marshal(offload.ReasonDoc{ChosenBecause: why})
 		}
 	}
 }

@@ -30,7 +30,8 @@ func Submit(ctx context.Context, store Store, sub Submission) error {
 
 // Resubmit keeps a new run that goes on from an earlier one: what succeeded there, and all that it rests on, is
 // taken over with its files and costs nothing again; all else is done anew.
-func Resubmit(ctx context.Context, store Store, run workflow.RunRecord, earlier workflow.Record, g *workflow.Graph) error {
+func Resubmit(ctx context.Context, store Store, run workflow.RunRecord, earlier workflow.Record,
+	g *workflow.Graph) error {
 	rec := workflow.Record{Run: run, Source: earlier.Source, Filename: earlier.Filename,
 		Tasks: make([]workflow.TaskRecord, len(g.Instances))}
 	rec.Run.State, rec.Run.Resolved = workflow.RunPending, earlier.Run.Resolved
