@@ -216,8 +216,14 @@ func (e *embedded) execute(ctx context.Context, run workflow.RunRecord, format s
 	if err != nil {
 		return err
 	}
-	work := context.WithoutCancel(ctx) // the first interrupt cancels the run, it does not stop the engine
-	stop := context.AfterFunc(ctx, func() { e.askToCancel(work, run.ID) })
+	// The first interrupt cancels the run, it does not stop the engine, unless nobody could be told.
+	work, leave := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer leave(nil)
+	stop := context.AfterFunc(ctx, func() {
+		if err := e.askToCancel(work, run.ID); err != nil {
+			leave(fmt.Errorf("cancelling: %w", err))
+		}
+	})
 	defer stop()
 	e.notef("run %s of %s", run.ID, run.Workflow)
 	last, err := runner.Run(work, run.ID)
@@ -239,11 +245,9 @@ func (e *embedded) execute(ctx context.Context, run workflow.RunRecord, format s
 	return e.verdict(&last)
 }
 
-func (e *embedded) askToCancel(ctx context.Context, run string) {
+func (e *embedded) askToCancel(ctx context.Context, run string) error {
 	e.notef("cancelling; interrupt again to leave at once (`spillway resume %s` would go on)", run)
-	if err := e.store.Signal(ctx, run, engine.Signals{Cancel: true}); err != nil {
-		e.notef("cancelling: %v", err)
-	}
+	return e.store.Signal(ctx, run, engine.Signals{Cancel: true})
 }
 
 // conclude prints what the run came to.

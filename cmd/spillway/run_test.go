@@ -3,6 +3,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"math"
@@ -251,6 +252,25 @@ func TestInterruptCancels(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
 	_ = cmd.Wait()
 	require.Equal(t, exitCancelled, cmd.ProcessState.ExitCode(), said.String())
+}
+
+// With a store that takes no wish the run cannot be cancelled: the engine leaves, and the run is kept.
+func TestInterruptWithoutAStoreStopsTheEngine(t *testing.T) {
+	w := newWorld(t, "")
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	cmd, said := w.start("run", path)
+	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "spillway.db"))
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err, "others cannot write any more")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	require.Equal(t, exitFailure, cmd.ProcessState.ExitCode(), said.String())
+	require.Contains(t, said.String(), "cancelling: ")
+	require.Contains(t, said.String(), "goes on with it")
 }
 
 func TestRerunFromFailed(t *testing.T) {
