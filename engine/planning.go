@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillway/spillway/pricing"
@@ -45,7 +46,7 @@ func (s *State) place(i int, p Placement) bool {
 		return false
 	}
 	if p.Site < 0 {
-		s.fail(i, "no site can run it: too large for every node, and no public site takes it")
+		s.fail(i, "no site can run it: "+s.nowhere(i))
 		return true
 	}
 	if s.Denied(i, p.Site) || p.Site == 0 && !s.fitsEmpty(i) {
@@ -64,6 +65,26 @@ func (s *State) place(i int, p Placement) bool {
 	s.countMissing(i)
 	s.enqueue(i)
 	return moved
+}
+
+// nowhere tells for each site what keeps task i from it.
+func (s *State) nowhere(i int) string {
+	why := make([]string, len(s.Catalogue.Sites))
+	for k, site := range s.Catalogue.Sites {
+		reason := "the task is too large"
+		switch {
+		case !s.taskOf(i).Allows(site.Name):
+			reason = "placement.allow does not list it"
+		case !s.permits(i, k):
+			reason = fmt.Sprintf("%s data does not go there", s.Graph.Label(i))
+		case s.sites[k].down != "":
+			reason = s.sites[k].down
+		case s.Denied(i, k):
+			reason = "it refused the task or has no room"
+		}
+		why[k] = site.Name + ": " + reason
+	}
+	return strings.Join(why, "; ")
 }
 
 // wantPlan asks for a new plan, not before at, and not too soon after the last one.
