@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -55,6 +56,9 @@ type link struct {
 	LatencyMs float64 `yaml:"latency_ms" json:"latency_ms"`
 }
 
+// usualLink is taken where nothing is said of the link.
+var usualLink = link{UpMBps: 50, DownMBps: 50, LatencyMs: 5}
+
 // What a sandbox instance takes beside its work, as measured on this program.
 const (
 	sandboxInvoke  = 4 * time.Millisecond  // request to handler, warm
@@ -83,7 +87,7 @@ func thisMachine(cores int) (sites, error) {
 	}
 	s := sites{
 		Private: privateSite{Nodes: []privateNode{{Name: "this-machine", Cores: cores, MemoryMiB: max(512, memory*3/4)}}},
-		Link:    link{UpMBps: 50, DownMBps: 50, LatencyMs: 5},
+		Link:    usualLink,
 	}
 	if rest := all - cores; rest > 0 {
 		s.Sandbox = &sandboxConf{
@@ -105,15 +109,19 @@ func (a *app) readSites(path string, cores int) (sites, error) {
 	if err != nil {
 		return sites{}, err
 	}
-	var s sites
+	s := sites{Link: usualLink}
 	if err = yaml.Load(text, &s, yaml.WithKnownFields()); err == nil {
 		err = s.check()
+	} else { // the library names our types, which say nothing to the writer of the file
+		err = errors.New(unknownKey.ReplaceAllString(err.Error(), "there is no key $1 here (docs/sites.md lists them)"))
 	}
 	if err != nil {
 		return s, invalidFile(name, err)
 	}
 	return s, nil
 }
+
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 
 func (s *sites) check() error {
 	var errs []error
