@@ -72,7 +72,7 @@ func openInput(dir, path string) (io.ReadCloser, error) {
 // it unless it is there already.
 func (e *embedded) keepFile(ctx context.Context, open func() (io.ReadCloser, error)) (workflow.FileRecord, error) {
 	h := sha256.New()
-	size, err := readAll(open, func(r io.Reader) (int64, error) { return io.Copy(h, r) })
+	size, err := readAll(open, func(r io.Reader) (int64, error) { return io.Copy(h, interruptible{ctx, r}) })
 	if err != nil {
 		return workflow.FileRecord{}, err
 	}
@@ -82,13 +82,26 @@ func (e *embedded) keepFile(ctx context.Context, open func() (io.ReadCloser, err
 		return rec, nil
 	}
 	_, err = readAll(open, func(r io.Reader) (int64, error) {
-		info, err := e.home.Put(ctx, rec.Key, r, artifact.PutOptions{})
+		info, err := e.home.Put(ctx, rec.Key, interruptible{ctx, r}, artifact.PutOptions{})
 		if err == nil && info.SHA256 != sum {
 			err = errors.New("it changed while it was read")
 		}
 		return info.Size, err
 	})
 	return rec, err
+}
+
+// interruptible reads until its context ends: files of a trace can be of any size.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
 }
 
 func readAll(open func() (io.ReadCloser, error), read func(io.Reader) (int64, error)) (int64, error) {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,4 +29,12 @@ func TestOpenInput(t *testing.T) {
 		_, err := openInput(dir, name)
 		require.ErrorContains(t, err, want, name)
 	}
+}
+
+// A trace's file of a petabyte is not read to its end when nobody waits for it any more.
+func TestKeepFileStopsWithItsContext(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, err := (&embedded{}).keepFile(ctx, func() (io.ReadCloser, error) { return madeUp("huge", 1<<50), nil })
+	require.ErrorIs(t, err, context.Canceled)
 }

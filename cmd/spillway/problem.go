@@ -57,7 +57,7 @@ func (a *app) instance(ctx context.Context, path string, f *problemFlags) (*inst
 	if in.graph, err = a.readGraph(path, *f.params); err != nil {
 		return nil, err
 	}
-	if !(f.scale > 0) || f.scale != 1 && !in.graph.Spec.IsTrace() {
+	if !(f.scale > 0) || math.IsInf(f.scale, 1) || f.scale != 1 && !in.graph.Spec.IsTrace() {
 		return nil, usageErrorf("--time-scale %g: it divides the times of a trace, and must be more than 0", f.scale)
 	}
 	times, err := a.readRuntimes(f.runtimes)

@@ -106,7 +106,7 @@ func (e *embedded) submit(ctx context.Context, path string, f *runFlags) (workfl
 	if err != nil {
 		return none, err
 	}
-	if !(f.scale > 0) || f.scale != 1 && !g.Spec.IsTrace() {
+	if !(f.scale > 0) || math.IsInf(f.scale, 1) || f.scale != 1 && !g.Spec.IsTrace() {
 		return none, usageErrorf("--time-scale %g: it divides the times of a trace, and must be more than 0", f.scale)
 	}
 	run, err := e.newRun(ctx, g, &sites, f)
