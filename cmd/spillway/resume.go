@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,6 +111,9 @@ func (e *embedded) resubmit(ctx context.Context, typed string, all bool) (workfl
 	if err != nil {
 		return *old, err
 	}
+	if err := e.forgetLost(ctx, &rec, g); err != nil {
+		return *old, err
+	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	run := workflow.RunRecord{ID: newRunID(now), Project: old.Project, Workflow: old.Workflow, SubmittedAt: now,
 		Planner: old.Planner, Seed: old.Seed, TimeScale: old.TimeScale, Params: old.Params, Options: old.Options,
@@ -117,6 +122,26 @@ func (e *embedded) resubmit(ctx context.Context, typed string, all bool) (workfl
 		run.DeadlineIn = old.DeadlineAt.Sub(old.StartedAt)
 	}
 	return run, engine.Resubmit(ctx, e.store, run, rec, g)
+}
+
+// forgetLost takes tasks whose files are gone from the private side for failed, so that they are done again.
+func (e *embedded) forgetLost(ctx context.Context, rec *workflow.Record, g *workflow.Graph) error {
+	for _, f := range rec.Files {
+		if f.Site != engine.PrivateSite {
+			continue
+		}
+		file := &g.Files[f.Index]
+		switch _, err := e.home.Stat(ctx, f.Key); {
+		case err == nil:
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		case file.Producer < 0:
+			return fmt.Errorf("input %s of run %s is no longer kept: `spillway run` the workflow again", file.Name, rec.Run.ID)
+		default:
+			rec.Tasks[file.Producer].State = workflow.TaskFailed
+		}
+	}
+	return nil
 }
 
 // fromScratch is a kept run without anything that happened in it.

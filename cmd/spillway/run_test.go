@@ -294,6 +294,11 @@ tasks:
 	}
 	require.Equal(t, map[string]int{"made succeeded": 0, "gated succeeded": 1, "sorry skipped": 0, "end succeeded": 1}, got)
 	require.NotEqual(t, r.RunID, again.RunID)
+
+	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "artifacts", "runs", r.RunID)))
+	again, errs, code = w.report("rerun", r.RunID, "--from-failed")
+	require.Zero(t, code, "a task whose files are gone is done again: "+errs)
+	require.Equal(t, 1, again.Tasks[0].Attempts)
 }
 
 func TestSecretsAreNotKept(t *testing.T) {
