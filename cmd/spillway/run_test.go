@@ -273,6 +273,25 @@ func TestInterruptWithoutAStoreStopsTheEngine(t *testing.T) {
 	require.Contains(t, said.String(), "goes on with it")
 }
 
+// An engine of another state directory on the same store cannot be seen to live: its run is left alone.
+func TestResumeLeavesARunOfAnEngineElsewhere(t *testing.T) {
+	w := newWorld(t, "")
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	cmd, said := w.start("run", path)
+	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
+
+	other := newWorld(t, "")
+	require.NoError(t, os.Symlink(filepath.Join(w.dir, "spillway.db"), filepath.Join(other.dir, "spillway.db")))
+	_, errs, code := other.command("resume", "last")
+	require.Equal(t, exitFailure, code, errs)
+	require.Contains(t, errs, "is being run elsewhere")
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	require.Equal(t, exitCancelled, cmd.ProcessState.ExitCode(), said.String())
+}
+
 func TestRerunFromFailed(t *testing.T) {
 	w := newWorld(t, "")
 	gate := filepath.Join(w.dir, "gate")

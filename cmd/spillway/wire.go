@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -99,20 +100,26 @@ func (e *embedded) claimName() error {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }
 
-// takeOver ends the lease of an engine that has died, and refuses while it lives.
+// takeOver ends the lease of an engine that has died, and refuses while it lives. An engine of another machine or state
+// directory that shares the store has no file here, so nobody can say before its lease runs out.
 func (e *embedded) takeOver(ctx context.Context, r *workflow.RunRecord) error {
 	if r.LeaseOwner == "" || !r.LeaseUntil.After(time.Now()) {
 		return nil
 	}
 	name := filepath.Join(e.dir, "engines", filepath.Base(r.LeaseOwner))
 	f, err := os.Open(name)
-	if err == nil {
-		defer func() { _ = f.Close() }()
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-			return fmt.Errorf("run %s is being run by another process (%s)", r.ID, r.LeaseOwner)
-		}
-		_ = os.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("run %s is being run elsewhere (%s); if that has died, try again after %s", r.ID, r.LeaseOwner,
+			r.LeaseUntil.Format(time.RFC3339))
 	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return fmt.Errorf("run %s is being run by another process (%s)", r.ID, r.LeaseOwner)
+	}
+	_ = os.Remove(name)
 	if err := e.store.Release(ctx, r.ID, r.Epoch); err != nil && !errors.Is(err, engine.ErrStale) {
 		return err
 	}
