@@ -28,6 +28,7 @@ type runFlags struct {
 	planner  string
 	seed     int64
 	scale    float64
+	margin   float64 // percent of the deadline; negative: by default
 	sites    string
 	cores    int
 	project  string
@@ -56,6 +57,8 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.planner, "planner", offload.DefaultPlanner, "planner; `spillway plan --help` lists them")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "of a trace: divide run times, bytes, latencies and start-ups by this")
+	cmd.Flags().Float64Var(&f.margin, "margin", -1, "`percent` of the deadline to keep free")
+	cmd.Flags().Lookup("margin").DefValue = "7, less where history tells run times"
 	cmd.Flags().StringVar(&f.sites, "sites", "", "`FILE` (YAML) that describes the sites (default: this machine)")
 	cmd.Flags().IntVar(&f.cores, "cores", 0, "cores of this machine for private tasks, the sandbox has the rest (default: half)")
 	cmd.Flags().StringVar(&f.project, "project", "", "project that the run counts for")
@@ -93,6 +96,9 @@ func (e *embedded) submit(ctx context.Context, path string, f *runFlags) (workfl
 	var none workflow.RunRecord
 	if _, ok := offload.Lookup(f.planner); !ok {
 		return none, usageErrorf("unknown planner %q; the planners are\n%s", f.planner, strings.TrimRight(plannerList(), "\n"))
+	}
+	if !(f.margin < 100) {
+		return none, usageErrorf("--margin %g: want 0 to 99", f.margin)
 	}
 	sites, err := e.readSites(f.sites, f.cores)
 	if err != nil {
@@ -159,7 +165,7 @@ func (e *embedded) newRun(ctx context.Context, g *workflow.Graph, s *sites, f *r
 		}
 		run.BudgetMax = limit
 	}
-	opt := options{Sites: *s}
+	opt := options{Sites: *s, Margin: marginFraction(f.margin)}
 	if g.Spec.IsTrace() {
 		opt.Work = f.work.value
 	}

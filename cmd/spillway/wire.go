@@ -33,6 +33,20 @@ import (
 type options struct {
 	Sites sites  `json:"sites"`
 	Work  string `json:"work,omitempty"` // how tasks of a trace spend their time: busy or sleep
+
+	Margin float64 `json:"margin,omitempty"` // as estimate.Model.MarginFraction
+}
+
+// marginFraction is a margin in percent, negative for the default, as the
+// model takes it.
+func marginFraction(percent float64) float64 {
+	switch {
+	case percent < 0:
+		return 0
+	case percent == 0:
+		return -1
+	}
+	return percent / 100
 }
 
 // embedded is an engine inside this program: everything that executes runs.
@@ -140,7 +154,7 @@ func (e *embedded) runner(ctx context.Context, r *workflow.RunRecord, watch func
 	if err != nil {
 		return nil, err
 	}
-	model.TimeScale = r.TimeScale
+	model.TimeScale, model.MarginFraction = r.TimeScale, opt.Margin
 	d, err := e.dispatcher(ctx, &opt, r)
 	if err != nil {
 		return nil, err
