@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -243,15 +244,22 @@ func TestHeldRunGoesOnWithMoreMoney(t *testing.T) {
 	w.checkLedger(&r)
 }
 
-func TestInterruptCancels(t *testing.T) {
-	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
-	cmd, said := w.start("run", path)
-	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	_ = cmd.Wait()
-	require.Equal(t, exitCancelled, cmd.ProcessState.ExitCode(), said.String())
+func TestSignalsCancel(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			if signal.Ignored(sig) {
+				t.Skip("this test runs under nohup")
+			}
+			w := newWorld(t, "")
+			path := filepath.Join(w.dir, "workflow.yaml")
+			require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+			cmd, said := w.start("run", path)
+			require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(sig))
+			_ = cmd.Wait()
+			require.Equal(t, exitCancelled, cmd.ProcessState.ExitCode(), said.String())
+		})
+	}
 }
 
 // With a store that takes no wish the run cannot be cancelled: the engine leaves, and the run is kept.
