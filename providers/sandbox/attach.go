@@ -85,7 +85,8 @@ func ensure(ctx context.Context, cfg Config) (Endpoint, error) {
 	e, err := attach(ctx, cfg.Dir)
 	if err == nil && !sameSettings(e.Settings, cfg) {
 		if err := stop(ctx, cfg.Dir, e, true); err != nil {
-			return Endpoint{}, fmt.Errorf("%s is served with other settings: %w", cfg.Dir, err)
+			return Endpoint{}, fmt.Errorf("the one of %s has other settings; wait until nobody uses it, or take another folder: %w",
+				cfg.Dir, err)
 		}
 		err = errNotRunning
 	}

@@ -139,6 +139,7 @@ func TestOtherSettings(t *testing.T) {
 	cfg.Quota = 3
 	_, err := Ensure(context.Background(), cfg)
 	require.ErrorContains(t, err, "in use", "somebody is attached")
+	require.ErrorContains(t, err, "wait until nobody uses it", "what to do")
 	first.Close()
 	var second *Client
 	eventually(t, "it is replaced once nobody uses it", func() bool {
