@@ -166,7 +166,9 @@ tasks:
 
 func TestRunGoesOnWithoutASandbox(t *testing.T) {
 	w := newWorld(t, "")
-	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "sandbox"), nil, 0o600), "a file where its folder should be")
+	block := filepath.Join(w.dir, "sandbox")
+	require.NoError(t, os.WriteFile(block, nil, 0o600), "a file where its folder should be")
+	t.Cleanup(func() { _ = os.Remove(block) })
 	r, errs, code := w.run(`
 deadline: {within: 1m}
 tasks:
