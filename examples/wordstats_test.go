@@ -93,19 +93,25 @@ func (c *wordCount) line(line string, near map[string]int) {
 	}
 }
 
-// sources are the Go files of the tree in the order of bytes.
+// sources are the Go files of the tree, the largest first.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var names []string
+	size := map[string]int64{}
 	src := filepath.Join(goroot, "src")
 	err := filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && strings.HasSuffix(path, ".go") {
-			names = append(names, strings.TrimPrefix(path, src+"/"))
+		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			name := strings.TrimPrefix(path, src+"/")
+			names, size[name] = append(names, name), info.Size()
 		}
 		return err
 	})
 	require.NoError(t, err)
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(size[b], size[a]), cmp.Compare(a, b)) })
 	return names
 }
 
