@@ -4,9 +4,8 @@
 // is a session of processes in a working directory of its own. The runner works inside this process, so a
 // task costs one process and no more.
 //
-// A site takes no lock on its folder. Which engine may execute a run is settled by the run's lease, and
-// which cores it may use by claims in the engine's store; several engines may share a folder, as long as
-// they do not execute the same run.
+// Several engines may share a site's folder: which of them executes a run is settled by the run's lease, and
+// each core is used by one attempt at a time, whosever it is.
 package local
 
 import (
@@ -48,7 +47,8 @@ type Node struct {
 
 // Site executes attempts on this machine. It implements providers.Executor.
 type Site struct {
-	cfg Config
+	cfg   Config
+	cores *cores
 
 	mu      sync.Mutex
 	free    []room    // of each node
@@ -78,6 +78,9 @@ func Open(cfg Config) (*Site, error) {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, fmt.Errorf("private site: %w", err)
 		}
+	}
+	if s.cores, err = openCores(filepath.Join(dir, coreDir), cfg.Nodes); err != nil {
+		return nil, fmt.Errorf("private site: %w", err)
 	}
 	return s, nil
 }
@@ -129,6 +132,14 @@ func (s *Site) Execute(ctx context.Context, inv providers.Invocation) providers.
 		return providers.Result{Err: refusal}
 	}
 	defer s.release(held)
+	taken, err := s.cores.take(ctx, held.node, held.cores)
+	if err != nil && ctx.Err() != nil {
+		return providers.Result{Err: canceled()}
+	}
+	if err != nil {
+		return failed(providers.Transient, "%v", err)
+	}
+	defer s.cores.give(held.node, taken)
 	if inv.Started != nil {
 		inv.Started(time.Now())
 	}
