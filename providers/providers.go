@@ -5,7 +5,6 @@ package providers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,15 +78,6 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Class, e.Message) }
-
-// ClassOf returns the class of err, UnknownOutcome for any other error: what is not understood may have run.
-func ClassOf(err error) Class {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Class
-	}
-	return UnknownOutcome
-}
 
 // Offering is a shape at a site.
 type Offering struct {

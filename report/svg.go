@@ -119,8 +119,8 @@ func (p *picture) axis(bottom int) {
 // tick is a round step that divides a span into at most eight.
 func tick(total time.Duration) time.Duration {
 	for unit := time.Millisecond; ; unit *= 10 {
-		for _, n := range []time.Duration{1, 2, 5} {
-			if step := n * unit; total/step <= 8 {
+		for _, step := range []time.Duration{unit, 2 * unit, 5 * unit} {
+			if total/step <= 8 {
 				return roundStep(step)
 			}
 		}

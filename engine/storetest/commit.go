@@ -70,7 +70,7 @@ func testCommitAppends(t *testing.T, s engine.Store) {
 	epoch := submit(t, s, record("r1", 1))
 	_, err := s.Commit(t.Context(), engine.Change{RunID: "r1", Epoch: epoch, Events: events(2, 3), Items: items(1, 2)})
 	require.NoError(t, err)
-	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s, "r1")
+	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s)
 	require.Equal(t, items(1, 2), before.Items)
 	require.Equal(t, events(1, 4), beforeEvents)
 	require.EqualValues(t, 4, before.EventSeq)
@@ -86,7 +86,7 @@ func testCommitAppends(t *testing.T, s engine.Store) {
 		require.NotErrorIs(t, err, engine.ErrStale, name)
 	}
 	require.Equal(t, before, load(t, s, "r1"))
-	require.Equal(t, beforeEvents, eventsOf(t, s, "r1"))
+	require.Equal(t, beforeEvents, eventsOf(t, s))
 }
 
 func testOutbox(t *testing.T, s engine.Store) {
@@ -112,7 +112,7 @@ func testCommitAtomic(t *testing.T, s engine.Store) {
 	epoch := submit(t, s, r)
 	_, err := s.Commit(t.Context(), engine.Change{RunID: "r1", Epoch: epoch, Outbox: []workflow.OutboxRecord{{ID: 1, Kind: "start"}}})
 	require.NoError(t, err)
-	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s, "r1")
+	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s)
 
 	run := r.Run
 	run.State = workflow.RunRunning
@@ -128,7 +128,7 @@ func testCommitAtomic(t *testing.T, s engine.Store) {
 	_, err = s.Commit(t.Context(), c)
 	require.Error(t, err)
 	require.Equal(t, before, load(t, s, "r1"))
-	require.Equal(t, beforeEvents, eventsOf(t, s, "r1"))
+	require.Equal(t, beforeEvents, eventsOf(t, s))
 
 	c.Events = events(2, 2)
 	_, err = s.Commit(t.Context(), c)
@@ -221,7 +221,7 @@ func testCommitRace(t *testing.T, s engine.Store) {
 		}
 		require.Equal(t, 1, won)
 	}
-	require.Equal(t, events(1, rounds+1), eventsOf(t, s, "r1"))
+	require.Equal(t, events(1, rounds+1), eventsOf(t, s))
 }
 
 func testCommitParallel(t *testing.T, s engine.Store) {

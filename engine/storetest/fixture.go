@@ -81,9 +81,10 @@ func load(t testing.TB, s engine.Store, run string) workflow.Record {
 	return r
 }
 
-func eventsOf(t testing.TB, s engine.Store, run string) []workflow.EventRecord {
+// eventsOf is the whole history of run r1.
+func eventsOf(t testing.TB, s engine.Store) []workflow.EventRecord {
 	t.Helper()
-	all, err := s.Events(t.Context(), run, 0, 1_000_000)
+	all, err := s.Events(t.Context(), "r1", 0, 1_000_000)
 	require.NoError(t, err)
 	return all
 }

@@ -34,7 +34,7 @@ func testSubmit(t *testing.T, s engine.Store) {
 	r.EventSeq = es[0].Seq
 	require.NoError(t, s.Submit(t.Context(), r, es))
 	require.Equal(t, r, load(t, s, "r1"))
-	require.Equal(t, es, eventsOf(t, s, "r1"))
+	require.Equal(t, es, eventsOf(t, s))
 	runs, err := s.Runs(t.Context(), engine.RunFilter{})
 	require.NoError(t, err)
 	require.Equal(t, []workflow.RunRecord{r.Run}, runs)
@@ -46,12 +46,12 @@ func clearStoreOwned(r *workflow.RunRecord) {
 
 func testSubmitTwice(t *testing.T, s engine.Store) {
 	submit(t, s, record("r1", 2))
-	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s, "r1")
+	before, beforeEvents := load(t, s, "r1"), eventsOf(t, s)
 	other := record("r1", 5)
 	other.Run.Workflow, other.Source = "other", []byte("name: other\n")
 	require.ErrorIs(t, s.Submit(t.Context(), other, events(1, 3)), engine.ErrExists)
 	require.Equal(t, before, load(t, s, "r1"))
-	require.Equal(t, beforeEvents, eventsOf(t, s, "r1"))
+	require.Equal(t, beforeEvents, eventsOf(t, s))
 }
 
 func testSubmitAtomic(t *testing.T, s engine.Store) {

@@ -187,7 +187,7 @@ func commitForever(path, id string) error {
 			Events: []workflow.EventRecord{{Seq: n + 1, At: time.Unix(n, 0)}},
 		})
 		if err == nil {
-			fmt.Println(n + 1)
+			fmt.Fprintln(os.Stdout, n+1)
 		}
 	}
 	return err

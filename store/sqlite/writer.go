@@ -76,7 +76,7 @@ func (w *writer) prepared(query string) (*sql.Stmt, error) {
 }
 
 func (w *writer) exec(ctx context.Context, query string, args ...any) error {
-	s, err := w.prepared(query)
+	s, err := w.prepared(query) //nolint:sqlclosecheck // kept for the next time, closed with the writer
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (w *writer) exec(ctx context.Context, query string, args ...any) error {
 
 // changed is exec that says how many rows there were to change.
 func (w *writer) changed(query string, args ...any) (int64, error) {
-	s, err := w.prepared(query)
+	s, err := w.prepared(query) //nolint:sqlclosecheck // kept for the next time, closed with the writer
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (w *writer) changed(query string, args ...any) (int64, error) {
 
 // row reads one row.
 func (w *writer) row(query string, args []any, targets ...any) error {
-	s, err := w.prepared(query)
+	s, err := w.prepared(query) //nolint:sqlclosecheck // kept for the next time, closed with the writer
 	if err != nil {
 		return err
 	}
