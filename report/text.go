@@ -180,7 +180,7 @@ func (p *page) byCategory() string {
 func (p *page) planLine(planned time.Duration) string {
 	text := span(planned) + " for " + p.amount(p.Run.PlannedCost)
 	if p.Run.LowerBound > 0 {
-		text += "; no plan costs less than " + p.amount(p.Run.LowerBound)
+		text += "; by the estimates, no plan in time costs less than " + p.amount(p.Run.LowerBound)
 	}
 	if private, ok := p.since(p.Run.PrivateFinish); ok {
 		text += "; all at home would take " + span(private)

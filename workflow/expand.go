@@ -393,6 +393,9 @@ func (g *Graph) unlink(tasks map[int]bool) {
 // inputs lists the files that instance i, the k-th of its task, reads.
 func (g *Graph) inputs(t *Task, k int, i int32) []int32 {
 	var in []int32
+	for _, path := range t.Files {
+		in = append(in, g.initialFile(path, LabelUnset))
+	}
 	for n := range t.Inputs {
 		input := &t.Inputs[n]
 		if input.From == "params" {
@@ -413,7 +416,7 @@ func (g *Graph) inputs(t *Task, k int, i int32) []int32 {
 			}
 		}
 	}
-	if len(t.Inputs) > 1 {
+	if len(t.Inputs)+len(t.Files) > 1 {
 		in = unique(in)
 	}
 	return in

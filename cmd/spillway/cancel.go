@@ -38,7 +38,7 @@ func (a *app) cancelCommand() *cobra.Command {
 				if err := store.Signal(ctx, run.ID, wishes); err != nil {
 					return err
 				}
-				a.notef("run %s is asked to end%s", run.ID, whoCancels(run, time.Now()))
+				a.notef("run %s is asked to end%s", run.ID, a.whoCancels(run, time.Now()))
 				return nil
 			})
 		},
@@ -46,9 +46,12 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 // whoCancels tells when nobody is there to hear the wish.
-func whoCancels(run *workflow.RunRecord, now time.Time) string {
-	if run.LeaseUntil.After(now) {
-		return ""
+func (a *app) whoCancels(run *workflow.RunRecord, now time.Time) string {
+	dir, err := a.state()
+	if err == nil && run.LeaseUntil.After(now) {
+		if died, err := engineDied(dir, run.LeaseOwner); !died || err != nil {
+			return ""
+		}
 	}
 	return "; no engine runs it now: `spillway resume " + run.ID + "` ends it"
 }

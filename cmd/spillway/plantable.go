@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/spillway/spillway/estimate"
 	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/pricing"
 )
@@ -40,8 +42,34 @@ func (a *app) printPlan(p *planned, all bool) error {
 		fact("on time", "%.0f %% of sampled executions", 100**p.onTime)
 	}
 	fact("offloaded", "%d of %s, %s", o.Offloaded, count(len(p.problem.Tasks), "task"), count(o.ColdStarts, "cold start"))
+	fact("run times", "%s", basesText(p.bases))
 	fmt.Fprintln(a.out)
 	return a.printPlacements(p, all)
+}
+
+// basesText says how many estimates rest on what.
+func basesText(bases []estimate.Basis) string {
+	words := []struct {
+		source estimate.Source
+		text   string
+	}{
+		{estimate.Trace, "from the trace"}, {estimate.History, "from earlier runs"},
+		{estimate.Hint, "from estimate.runtime"}, {estimate.Prior, "assumed, as nothing is said or known"},
+	}
+	var parts []string
+	for _, w := range words {
+		n, longest := 0, 0.0
+		for i := range bases {
+			if bases[i].Source == w.source {
+				n++
+				longest = max(longest, bases[i].Seconds)
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s (at most %s)", n, w.text, span(int64(longest*1e6))))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // privateAlone says what the all-private plan would take.
@@ -98,7 +126,7 @@ func (a *app) printPlacements(p *planned, all bool) error {
 	}
 	t := table{columns: []column{
 		{head: "TASK"}, {head: "SITE", width: 16}, {head: "MIB", right: true}, {head: "START", right: true},
-		{head: "FINISH", right: true}, {head: "COST", right: true},
+		{head: "FINISH", right: true}, {head: "COST", right: true}, {head: "WHY", width: 60},
 	}}
 	for _, i := range rows {
 		pl := &p.plan.Placements[i]
@@ -107,7 +135,7 @@ func (a *app) printPlacements(p *planned, all bool) error {
 			mem = strconv.Itoa(p.problem.Platform.Providers[pl.Target].Configs[pl.Config].MemMiB)
 			cost = dollars(p.plan.Predicted.Tasks[i].Cost)
 		}
-		t.add(p.problem.Tasks[i].ID, p.problem.Platform.SiteName(pl.Target), mem, span(pl.StartUs), span(pl.FinishUs), cost)
+		t.add(p.problem.Tasks[i].ID, p.problem.Platform.SiteName(pl.Target), mem, span(pl.StartUs), span(pl.FinishUs), cost, pl.Reason.ChosenBecause)
 	}
 	if err := t.print(a.out); err != nil || hidden == 0 {
 		return err

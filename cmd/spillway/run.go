@@ -54,7 +54,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.params = paramFlag(cmd)
 	cmd.Flags().Var(&f.deadline, "deadline", "time from the start of the run (default: the definition's)")
 	cmd.Flags().StringVar(&f.budget, "budget", "", "most `USD` to spend (default: the definition's)")
-	cmd.Flags().StringVar(&f.planner, "planner", offload.DefaultPlanner, "planner; `spillway plan --help` lists them")
+	cmd.Flags().StringVar(&f.planner, "planner", offload.DefaultPlanner, "planner; spillway plan --help lists them")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of all random numbers")
 	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "of a trace: divide run times, bytes, latencies and start-ups by this")
 	cmd.Flags().Float64Var(&f.margin, "margin", -1, "`percent` of the deadline to keep free")
@@ -272,8 +272,33 @@ func (e *embedded) conclude(ctx context.Context, id, format string) error {
 	}
 	if format == "table" {
 		e.listResults(&rec, g)
+		e.showFailures(&rec)
 	}
 	return nil
+}
+
+// maxFailures bounds how many failed tasks have the end of their output shown,
+// and failureLines how much of it.
+const maxFailures, failureLines = 3, 8
+
+// showFailures prints what failed tasks wrote last.
+func (e *embedded) showFailures(rec *workflow.Record) {
+	tails := map[int]string{}
+	for i := range rec.Attempts {
+		tails[rec.Attempts[i].Task] = rec.Attempts[i].LogTail // of the last attempt: they are in order
+	}
+	shown := 0
+	for i := range rec.Tasks {
+		t := &rec.Tasks[i]
+		tail := strings.TrimRight(tails[i], "\n")
+		if t.State != workflow.TaskFailed || tail == "" || shown == maxFailures {
+			continue
+		}
+		shown++
+		lines := strings.Split(tail, "\n")
+		lines = lines[max(0, len(lines)-failureLines):]
+		e.notef("%s wrote last (`spillway logs %s '%s'` has more):\n  %s", t.ID, rec.Run.ID, t.ID, strings.Join(lines, "\n  "))
+	}
 }
 
 // maxResults bounds the list of result files.

@@ -370,3 +370,33 @@ func TestRunTraces(t *testing.T) {
 		})
 	}
 }
+
+// TestFilesAreShipped gives a task a program of its own, at home and in a function.
+func TestFilesAreShipped(t *testing.T) {
+	w := newWorld(t, "")
+	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "bin"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "bin", "tool"), []byte("#!/bin/sh\necho made > out\n"), 0o600))
+	r, errs, code := w.run(`
+tasks:
+  home: {files: [bin/tool], run: ./bin/tool, outputs: [{path: out}], placement: {allow: [private]}}
+  away: {files: [bin/tool], run: ./bin/tool, outputs: [{path: out}], placement: {allow: ["sandbox:*"]}}
+`, "--cores", "1")
+	require.Zero(t, code, errs)
+	require.Len(t, r.Tasks, 2)
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: n\ntasks: {a: {files: [none], run: 'true'}}\n"), 0o600))
+	_, errs, code = w.command("run", path)
+	require.NotZero(t, code)
+	require.Contains(t, errs, "input none")
+}
+
+// TestFailuresShowWhatWasSaid wants the reason where the failure is told.
+func TestFailuresShowWhatWasSaid(t *testing.T) {
+	w := newWorld(t, "")
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: n\ntasks: {a: {run: 'echo no such tile >&2; exit 3'}}\n"), 0o600))
+	_, errs, code := w.command("run", path)
+	require.Equal(t, exitRunFailed, code)
+	require.Contains(t, errs, "no such tile")
+	require.Contains(t, errs, "spillway logs")
+}

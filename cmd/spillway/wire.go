@@ -120,8 +120,7 @@ func (e *embedded) takeOver(ctx context.Context, r *workflow.RunRecord) error {
 	if r.LeaseOwner == "" || !r.LeaseUntil.After(time.Now()) {
 		return nil
 	}
-	name := filepath.Join(e.dir, "engines", filepath.Base(r.LeaseOwner))
-	f, err := os.Open(name)
+	died, err := engineDied(e.dir, r.LeaseOwner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("run %s is being run elsewhere (%s); if that has died, try again after %s", r.ID, r.LeaseOwner,
 			r.LeaseUntil.Format(time.RFC3339))
@@ -129,15 +128,27 @@ func (e *embedded) takeOver(ctx context.Context, r *workflow.RunRecord) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if !died {
 		return fmt.Errorf("run %s is being run by another process (%s)", r.ID, r.LeaseOwner)
 	}
-	_ = os.Remove(name)
+	_ = os.Remove(engineFile(e.dir, r.LeaseOwner))
 	if err := e.store.Release(ctx, r.ID, r.Epoch); err != nil && !errors.Is(err, engine.ErrStale) {
 		return err
 	}
 	return nil
+}
+
+func engineFile(dir, owner string) string { return filepath.Join(dir, "engines", filepath.Base(owner)) }
+
+// engineDied tells whether the engine of that name has died, by the lock that
+// it held; fs.ErrNotExist when its file is not in this state directory.
+func engineDied(dir, owner string) (bool, error) {
+	f, err := os.Open(engineFile(dir, owner))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil, nil
 }
 
 // runner joins store, planner and sites for one run.
