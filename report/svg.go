@@ -61,7 +61,7 @@ func SVG(w io.Writer, r Report) error {
 	fmt.Fprintf(p.w, "<title>%s</title>\n%s\n", escape(r.Run.Workflow+": plan and run"), svgStyle)
 	p.head()
 	p.axis(height - 30)
-	p.panel("plan", plan)
+	p.panel("as planned when each task started", plan)
 	p.panel("run", actual)
 	p.deadline(height - 30)
 	p.printf("</svg>\n")

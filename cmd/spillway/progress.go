@@ -63,6 +63,9 @@ func (p *progress) watch(s *engine.State) {
 	if pr.Why != "" && pr.Why != p.why {
 		p.why = pr.Why
 		p.print(fmt.Sprintf("planned (%s): finish in %s, %s", pr.Why, shortSpan(pr.Finish.Sub(now)), slackOf(pr.Run.DeadlineAt, pr.Finish)), false)
+		if budget := pr.Run.BudgetMax; budget > 0 && pr.Run.PlannedCost > budget && pr.Why == "start" {
+			p.print(fmt.Sprintf("the plan costs %s, more than the budget of %s: the run will be held or fail", pr.Run.PlannedCost, budget), false)
+		}
 	}
 	line, counts := progressLine(&pr, now), fmt.Sprint(pr.Tasks, pr.Running)
 	if p.live || counts != p.told || now.After(p.tell) {
