@@ -6,6 +6,7 @@
 package workflow
 
 import (
+	"slices"
 	"time"
 )
 
@@ -51,6 +52,18 @@ type Spec struct {
 func (s *Spec) Task(id string) (index int, ok bool) {
 	index, ok = s.byID[id]
 	return index, ok
+}
+
+// Secrets are the names of all secrets that tasks are given, sorted.
+func (s *Spec) Secrets() []string {
+	var names []string
+	for i := range s.Tasks {
+		for _, ref := range s.Tasks[i].secrets {
+			names = append(names, ref.name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // IsTrace says whether the spec came from a WfFormat trace: its tasks have Work and no command.

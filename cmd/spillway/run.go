@@ -115,6 +115,9 @@ func (e *embedded) submit(ctx context.Context, path string, f *runFlags) (workfl
 	if !(f.scale > 0) || math.IsInf(f.scale, 1) || f.scale != 1 && !g.Spec.IsTrace() {
 		return none, usageErrorf("--time-scale %g: it divides the times of a trace, and must be more than 0", f.scale)
 	}
+	if err := e.checkSecrets(g.Spec); err != nil {
+		return none, err
+	}
 	run, err := e.newRun(ctx, g, &sites, f)
 	if err != nil {
 		return none, err
@@ -128,6 +131,18 @@ func (e *embedded) submit(ctx context.Context, path string, f *runFlags) (workfl
 	}
 	sub := engine.Submission{Run: run, Source: source, Filename: name, Graph: g, Files: files}
 	return run, engine.Submit(ctx, e.store, sub)
+}
+
+// checkSecrets looks for all secrets before anything runs, and names all that
+// are missing.
+func (e *embedded) checkSecrets(spec *workflow.Spec) error {
+	var missing []error
+	for _, name := range spec.Secrets() {
+		if _, err := e.secret(name); err != nil {
+			missing = append(missing, fmt.Errorf("secret %s: %w", name, err))
+		}
+	}
+	return errors.Join(missing...)
 }
 
 // expand parses a definition and binds its parameters.

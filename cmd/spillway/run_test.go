@@ -334,7 +334,13 @@ func TestSecretsAreNotKept(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	t.Setenv("SPILLWAY_SECRET_TOKEN", secret)
 	w := newWorld(t, "")
-	_, errs, code := w.run(`tasks: {a: {run: 'test ${#TOKEN} = 28', env: {TOKEN: "${{ secrets.token }}"}}}`)
+	path := filepath.Join(w.dir, "missing.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(`{apiVersion: spillway/v1, name: n, tasks: {a: {run: "true", env: {A: "${{ secrets.one }}", B: "${{ secrets.two }}"}}}}`), 0o600))
+	_, errs, code := w.command("run", path)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, "SPILLWAY_SECRET_ONE")
+	require.Contains(t, errs, "SPILLWAY_SECRET_TWO")
+	_, errs, code = w.run(`tasks: {a: {run: 'test ${#TOKEN} = 28', env: {TOKEN: "${{ secrets.token }}"}}}`)
 	require.Zero(t, code, errs)
 	require.NoError(t, filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
