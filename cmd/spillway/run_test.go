@@ -406,3 +406,25 @@ func TestFailuresShowWhatWasSaid(t *testing.T) {
 	require.Contains(t, errs, "no such tile")
 	require.Contains(t, errs, "spillway logs")
 }
+
+// TestRunsTellOfDeadEngines kills an engine and asks before its lease has run out.
+func TestRunsTellOfDeadEngines(t *testing.T) {
+	w := newWorld(t, "")
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	cmd, said := w.start("run", path)
+	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
+	out, errs, code := w.command("runs")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, " running ")
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	out, errs, code = w.command("runs")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, " interrupted ", said.String())
+	_, errs, code = w.command("cancel", "last")
+	require.Zero(t, code, errs)
+	require.Contains(t, errs, "spillway resume")
+	_, errs, code = w.command("resume", "last")
+	require.Equal(t, exitCancelled, code, errs)
+}

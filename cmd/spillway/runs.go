@@ -171,9 +171,28 @@ func (a *app) printRuns(runs []workflow.RunRecord, format string) error {
 	}}
 	for i := range runs {
 		r := &runs[i]
-		t.add(r.ID, r.Workflow, string(r.State), r.SubmittedAt.UTC().Format("01-02 15:04"), took(r.StartedAt, r.FinishedAt), deadlineVerdict(r))
+		t.add(r.ID, r.Workflow, a.stateOf(r, time.Now()), r.SubmittedAt.UTC().Format("01-02 15:04"), took(r.StartedAt, r.FinishedAt), deadlineVerdict(r))
 	}
 	return t.print(a.out)
+}
+
+// interrupted is shown for a run whose engine has died: nothing goes on until
+// it is resumed.
+const interrupted = "interrupted"
+
+func (a *app) stateOf(r *workflow.RunRecord, now time.Time) string {
+	if r.State != workflow.RunRunning {
+		return string(r.State)
+	}
+	if !r.LeaseUntil.After(now) {
+		return interrupted
+	}
+	if dir, err := a.state(); err == nil {
+		if died, err := engineDied(dir, r.LeaseOwner); died && err == nil {
+			return interrupted
+		}
+	}
+	return string(r.State)
 }
 
 // took is the time between two instants, or nothing while one is missing.
@@ -208,7 +227,7 @@ func (a *app) paintState(cell string) string {
 		return a.paint(green, cell)
 	case "failed", "timed_out", "lost":
 		return a.paint(red, cell)
-	case "held", "cancelled", "retrying", "throttled", "unknown":
+	case interrupted, "held", "cancelled", "retrying", "throttled", "unknown":
 		return a.paint(yellow, cell)
 	}
 	return cell
