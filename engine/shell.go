@@ -75,11 +75,33 @@ func (l *loop) startAttempt(id string) {
 		if l.work.Err() != nil {
 			return // this engine stops: whoever goes on with the run asks the manifest
 		}
-		l.mail.put(Ended{id, res})
+		l.mail.put(Ended{id, l.billed(order, res)})
 		if res.Err != nil && res.Err.Class == providers.UnknownOutcome {
 			l.watchOutcome(order.Run.ID, order.Attempt)
 		}
 	})
+}
+
+// cancelGrace is how long the bill of a function that was let go is waited for, where its site can be asked.
+const cancelGrace = 5 * time.Second
+
+// billed completes the answer of an attempt that was cancelled at a site which had begun it: the function runs on
+// for a while, and its site knows then what it costs. Without that it is billed at its time limit.
+func (l *loop) billed(o Order, r providers.Result) providers.Result {
+	if r.Err == nil || r.Err.Class != providers.Canceled || !r.Usage.Executed || r.Usage.Billed > 0 {
+		return r
+	}
+	for end := l.Clock.Now().Add(cancelGrace); l.Clock.Now().Before(end); {
+		f := l.fate(o.Run.ID, o.Attempt)
+		if f.Ended {
+			f.Usage.Executed = true
+			r.Usage = f.Usage
+		}
+		if f.Ended || !f.Known || !sleep(l.work, outcomeEvery) {
+			break
+		}
+	}
+	return r
 }
 
 func (l *loop) transfer(c Transfer, m Move) {

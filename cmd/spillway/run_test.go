@@ -428,3 +428,24 @@ func TestRunsTellOfDeadEngines(t *testing.T) {
 	_, errs, code = w.command("resume", "last")
 	require.Equal(t, exitCancelled, code, errs)
 }
+
+// TestCancelledFunctionIsBilledAsUsed lets go of a function that runs on for a while.
+func TestCancelledFunctionIsBilledAsUsed(t *testing.T) {
+	w := newWorld(t, "")
+	path := filepath.Join(w.dir, "workflow.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: away\n"+
+		"tasks: {a: {run: sleep 1, placement: {allow: ['sandbox:*']}}}\n"), 0o600))
+	cmd, said := w.start("run", path, "--cores", "1")
+	require.Eventually(t, func() bool {
+		entries, err := sandbox.ReadLedger(filepath.Join(w.dir, "sandbox"))
+		return err == nil && len(entries) == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	require.Equal(t, exitCancelled, cmd.ProcessState.ExitCode(), said.String())
+	r, errs, code := w.report("report", "last")
+	require.Zero(t, code, errs)
+	r.checkSums(t)
+	require.Positive(t, r.Cost.Total)
+	w.checkLedger(&r)
+}
