@@ -39,13 +39,13 @@ tasks:
   first:
     run: seq 1000 > out
     outputs: [{path: out}]
-  work:
+  home:
     foreach: ${{ range(120) }}
     inputs: [{from: first}]
     outputs: [{path: out}]
     run: |
       echo "$SPILLWAY_ATTEMPT" >> ${{ params.log }}
-      sleep 0.02
+      sleep 0.06
       wc -l < inputs/first/0/out > out
   cloud:
     foreach: ${{ range(40) }}
@@ -55,13 +55,13 @@ tasks:
     run: sleep 0.03; sort inputs/first/0/out > out
   check:
     foreach: ${{ range(38) }}
-    needs: [work]
+    needs: [home]
     run: echo "$SPILLWAY_ATTEMPT" >> ${{ params.log }}
   join:
     needs: [check]
-    inputs: [{from: work}, {from: cloud}]
+    inputs: [{from: home}, {from: cloud}]
     outputs: [{name: files, path: n, value: json}]
-    run: ls inputs/work/*/out inputs/cloud/*/out | wc -l > n
+    run: ls inputs/home/*/out inputs/cloud/*/out | wc -l > n
 `
 
 // built is the folder of the built programs, empty until a test needs them.
@@ -161,14 +161,15 @@ func TestKilledEngine(t *testing.T) {
 	for name, database := range stores {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, database(t))
-			cmd := w.submit()
+			cmd, said := w.submit(), &strings.Builder{}
 			for range kills {
 				w.pause(500 * time.Millisecond)
 				require.NoError(t, cmd.Process.Kill())
 				_ = cmd.Wait()
-				cmd, _ = w.start("resume", "last", "-o", "name")
+				cmd, said = w.start("resume", "last", "-o", "name")
 			}
 			require.NoError(t, cmd.Wait())
+			require.NotContains(t, said.String(), "already succeeded", "the run had ended before the last kill")
 			w.check()
 		})
 	}
