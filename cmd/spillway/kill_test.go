@@ -28,8 +28,7 @@ const kills = 20
 
 // twoHundred is a workflow of 200 tasks, 40 of which run in functions. Each
 // private command leaves a line that names its attempt.
-const twoHundred = `apiVersion: spillway/v1
-name: two-hundred
+const twoHundred = `
 params:
   log: {type: string}
 defaults:
@@ -133,8 +132,7 @@ func (w *world) start(args ...string) (*exec.Cmd, *strings.Builder) {
 
 // submit starts the run and returns its id.
 func (w *world) submit() *exec.Cmd {
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(w.t, os.WriteFile(path, []byte(twoHundred), 0o600))
+	path := w.write(twoHundred)
 	cmd, said := w.start("run", path, "-p", "log="+w.log(), "--cores", "1", "-o", "name")
 	require.Eventually(w.t, func() bool { return w.started() }, 30*time.Second, 5*time.Millisecond, "%s", said)
 	return cmd

@@ -67,11 +67,18 @@ func (w *world) command(args ...string) (out, errs string, code int) {
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
-// run runs a definition and reads its report.
-func (w *world) run(definition string, args ...string) (r ran, errs string, code int) {
+// write keeps a definition, without its head, and returns its path.
+func (w *world) write(definition string) string {
 	w.t.Helper()
 	path := filepath.Join(w.dir, "workflow.yaml")
 	require.NoError(w.t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: test\n"+definition), 0o600))
+	return path
+}
+
+// run runs a definition and reads its report.
+func (w *world) run(definition string, args ...string) (r ran, errs string, code int) {
+	w.t.Helper()
+	path := w.write(definition)
 	return w.report(append([]string{"run", path}, args...)...)
 }
 
@@ -253,8 +260,7 @@ func TestSignalsCancel(t *testing.T) {
 				t.Skip("this test runs under nohup")
 			}
 			w := newWorld(t, "")
-			path := filepath.Join(w.dir, "workflow.yaml")
-			require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+			path := w.write("tasks: {a: {run: touch " + w.log() + "; sleep 60}}\n")
 			cmd, said := w.start("run", path)
 			require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
 			require.NoError(t, cmd.Process.Signal(sig))
@@ -267,8 +273,7 @@ func TestSignalsCancel(t *testing.T) {
 // With a store that takes no wish the run cannot be cancelled: the engine leaves, and the run is kept.
 func TestInterruptWithoutAStoreStopsTheEngine(t *testing.T) {
 	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	path := w.write("tasks: {a: {run: touch " + w.log() + "; sleep 60}}\n")
 	cmd, said := w.start("run", path)
 	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
 	db, err := sql.Open("sqlite", filepath.Join(w.dir, "spillway.db"))
@@ -286,8 +291,7 @@ func TestInterruptWithoutAStoreStopsTheEngine(t *testing.T) {
 // An engine of another state directory on the same store cannot be seen to live: its run is left alone.
 func TestResumeLeavesARunOfAnEngineElsewhere(t *testing.T) {
 	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	path := w.write("tasks: {a: {run: touch " + w.log() + "; sleep 60}}\n")
 	cmd, said := w.start("run", path)
 	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
 
@@ -389,8 +393,7 @@ tasks:
 `, "--cores", "1")
 	require.Zero(t, code, errs)
 	require.Len(t, r.Tasks, 2)
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: n\ntasks: {a: {files: [none], run: 'true'}}\n"), 0o600))
+	path := w.write("tasks: {a: {files: [none], run: 'true'}}\n")
 	_, errs, code = w.command("run", path)
 	require.NotZero(t, code)
 	require.Contains(t, errs, "input none")
@@ -399,8 +402,7 @@ tasks:
 // TestFailuresShowWhatWasSaid wants the reason where the failure is told.
 func TestFailuresShowWhatWasSaid(t *testing.T) {
 	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: n\ntasks: {a: {run: 'echo no such tile >&2; exit 3'}}\n"), 0o600))
+	path := w.write("tasks: {a: {run: 'echo no such tile >&2; exit 3'}}\n")
 	_, errs, code := w.command("run", path)
 	require.Equal(t, exitRunFailed, code)
 	require.Contains(t, errs, "no such tile")
@@ -410,8 +412,7 @@ func TestFailuresShowWhatWasSaid(t *testing.T) {
 // TestRunsTellOfDeadEngines kills an engine and asks before its lease has run out.
 func TestRunsTellOfDeadEngines(t *testing.T) {
 	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: slow\ntasks: {a: {run: touch "+w.log()+"; sleep 60}}\n"), 0o600))
+	path := w.write("tasks: {a: {run: touch " + w.log() + "; sleep 60}}\n")
 	cmd, said := w.start("run", path)
 	require.Eventually(t, w.started, 20*time.Second, 5*time.Millisecond)
 	out, errs, code := w.command("runs")
@@ -432,9 +433,7 @@ func TestRunsTellOfDeadEngines(t *testing.T) {
 // TestCancelledFunctionIsBilledAsUsed lets go of a function that runs on for a while.
 func TestCancelledFunctionIsBilledAsUsed(t *testing.T) {
 	w := newWorld(t, "")
-	path := filepath.Join(w.dir, "workflow.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("apiVersion: spillway/v1\nname: away\n"+
-		"tasks: {a: {run: sleep 1, placement: {allow: ['sandbox:*']}}}\n"), 0o600))
+	path := w.write("tasks: {a: {run: sleep 1, placement: {allow: ['sandbox:*']}}}\n")
 	cmd, said := w.start("run", path, "--cores", "1")
 	require.Eventually(t, func() bool {
 		entries, err := sandbox.ReadLedger(filepath.Join(w.dir, "sandbox"))
