@@ -42,6 +42,8 @@ type Provider struct {
 	Rates        pricing.Rates
 	MaxDurUs     int64   // longest handler time
 	Quota        int     // concurrent invocations
+	RampPerS     float64 // new containers a second once RampBurst are used up; 0: no limit
+	RampBurst    int     // new containers at once
 	MaxDataBytes float64 // most bytes in plus out of a task; 0: no limit
 	StoreBps     float64 // object-store throughput of one function; 0: I/O takes no time
 }
@@ -124,6 +126,8 @@ func (q *Provider) check(c *checker) {
 	c.require(q.ColdStartUs >= 0, path+"cold_start_s", q.ColdStartUs, "at least 0")
 	c.require(q.MaxDurUs >= 0, path+"max_duration_s", q.MaxDurUs, "at least 0")
 	c.require(q.Quota >= 0, path+"quota", q.Quota, "at least 0")
+	c.require(q.RampPerS >= 0 && q.RampPerS <= 1e6, path+"ramp_per_s", q.RampPerS, "0 to 1e6")
+	c.require(q.RampBurst >= 0 && (q.RampBurst >= 1 || q.RampPerS == 0), path+"ramp_burst", q.RampBurst, "at least 1 with ramp_per_s")
 	c.require(q.MaxDataBytes >= 0, path+"max_data_bytes", q.MaxDataBytes, "at least 0")
 	c.require(q.StoreBps >= 0, path+"store_bw_Bps", q.StoreBps, "at least 0")
 	c.require(q.Rates.GranularityUs >= 0, path+"granularity_s", q.Rates.GranularityUs, "at least 0")

@@ -10,7 +10,7 @@ type Problem struct {
 	Platform Platform
 
 	DeadlineUs int64 // 0: none
-	MarginUs   int64 // planners aim this much before the deadline
+	MarginUs   int64 // planners aim this much before each deadline
 	NowUs      int64 // nothing that is not Fixed starts earlier
 	Seed       int64
 
@@ -18,7 +18,21 @@ type Problem struct {
 	Present  []FilePresence   // copies staged, or on their way
 	Reserved []Reservation    // capacity that other runs hold
 
+	// Workflows that are planned together; empty: all tasks are one, with DeadlineUs.
+	Workflows []Workflow
+	// Incumbent is the plan in force, by task: planners that search start from it too.
+	Incumbent *Plan
+
 	*index // derived by Prepare
+}
+
+// Workflow is one of several that share the platform.
+type Workflow struct {
+	Name       string
+	Project    string  // whose share of the private cluster it uses
+	ReleaseUs  int64   // nothing of it starts, and no file of it moves, before
+	DeadlineUs int64   // 0: none
+	Weight     float64 // of its lateness, when not all can be in time; 0: 1
 }
 
 // Task is one node of the workflow. The zero value of each optional field
@@ -28,6 +42,8 @@ type Task struct {
 	Cores    int     // at least 1
 	MemBytes float64 // memory it needs
 	RuntimeS float64 // seconds on Cores reference cores
+	Spread   float64 // standard deviation of the logarithm of the run time; 0: as stated
+	Workflow int32   // index in Workflows
 	Parents  []int32 // besides the producers of In
 	In, Out  []int32 // file indexes; what it writes itself is no input
 
