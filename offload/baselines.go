@@ -61,11 +61,11 @@ func planDato(g *planning) (*decision, error) {
 	for _, r := range rank {
 		top = max(top, r)
 	}
-	g.seq = g.byRank(rank)
-	span := float64(min(g.goalUs, Never>>10) - g.p.NowUs)
+	g.seq = g.byUrgency(rank)
 	return g.place(func(e *placer, i int, home *slot, offers []offer) *offer {
 		share := float64(top-rank[i]+best[i]) / float64(top)
-		return g.bySubDeadline(i, g.p.NowUs+int64(span*share), home, offers)
+		span := float64(min(g.goal(i), Never>>10) - g.release(i))
+		return g.bySubDeadline(i, g.release(i)+int64(span*share), home, offers)
 	})
 }
 

@@ -9,10 +9,11 @@ import (
 )
 
 // takePresent removes the stagings that copies in place, or on their way, make
-// unnecessary.
+// unnecessary. What is on its way occupies its link until it is sent.
 func (s *simulator) takePresent() {
 	for _, c := range s.p.Present {
 		s.charge(&s.egress, c.Cost, nil)
+		s.occupyLink(&c)
 		k := int(c.File)*s.domains + c.Target + 1
 		if s.stage[k] < 0 {
 			continue
@@ -22,6 +23,9 @@ func (s *simulator) takePresent() {
 			s.push(c.AtUs, arrived, int32(k))
 			continue
 		}
+		if w := s.p.Files[c.File].Producer; w >= 0 {
+			s.end(w, c.AtUs)
+		}
 		for _, j := range s.p.readers.of(int(c.File)) {
 			if s.fixed[j] == 0 && int(s.d.target[j]) == c.Target {
 				s.need[j]--
@@ -30,18 +34,56 @@ func (s *simulator) takePresent() {
 	}
 }
 
-// takeFixed replays what has started: finished tasks in the order of their
-// finish, so that the containers they leave behind expire in that order.
-func (s *simulator) takeFixed() {
-	if len(s.p.Fixed) == 0 {
+func (s *simulator) occupyLink(c *FilePresence) {
+	wan := &s.p.Platform.WAN
+	from, sent := s.home(c.File), c.AtUs-wan.LatencyUs
+	if wan.Independent || sent <= s.now || from == c.Target {
 		return
 	}
-	sorted := slices.Clone(s.p.Fixed)
-	slices.SortStableFunc(sorted, func(a, b FixedPlacement) int { return cmp.Compare(a.FinishUs, b.FinishUs) })
-	for _, f := range sorted {
-		if f.Done {
+	l := s.link(from, c.Target)
+	s.busy[l] = max(s.busy[l], sent)
+	s.push(sent, linkFree, int32(l))
+}
+
+// step is the start or the finish of a task that has started.
+type step struct {
+	atUs   int64
+	starts int   // 1, or 0 for a finish
+	fixed  int32 // index in Fixed
+}
+
+// steps are what has happened to Fixed tasks, in order: at an instant first
+// tasks finish, then others start. What only runs has no finish here.
+func (p *Problem) steps() []step {
+	var all []step
+	for k := range p.Fixed {
+		f := &p.Fixed[k]
+		if all = append(all, step{f.StartUs, 1, int32(k)}); f.Done {
+			all = append(all, step{f.FinishUs, 0, int32(k)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b step) int {
+		return cmp.Or(cmp.Compare(a.atUs, b.atUs), cmp.Compare(a.starts, b.starts))
+	})
+	return all
+}
+
+// takeFixed replays what has started, so that the containers which are idle now
+// are those that tasks have left and no later task has taken.
+func (s *simulator) takeFixed() {
+	for _, e := range s.steps {
+		f := s.p.Fixed[e.fixed]
+		switch {
+		case e.starts == 0:
 			s.takeDone(f)
-		} else {
+		case f.Target != Private && !f.Cold:
+			if c := s.pool(f.Task); len(c.released) > 0 {
+				c.released = c.released[:len(c.released)-1]
+			}
+		}
+	}
+	for _, f := range s.p.Fixed {
+		if !f.Done {
 			s.takeRunning(f)
 		}
 	}
@@ -51,7 +93,7 @@ func (s *simulator) takeDone(f FixedPlacement) {
 	t := &s.task[f.Task]
 	*t = TaskOutcome{StartUs: f.StartUs, FinishUs: f.FinishUs, Node: f.Node, Cold: f.Cold, Cost: f.Cost}
 	s.left--
-	s.ends = max(s.ends, f.FinishUs)
+	s.end(f.Task, f.FinishUs)
 	if f.Target == Private {
 		s.coreUs += (f.FinishUs - f.StartUs) * int64(s.p.Tasks[f.Task].Cores)
 		s.charge(&s.private, f.Cost, nil)
@@ -146,12 +188,14 @@ func (s *simulator) settle() {
 	if s.left == 0 {
 		return
 	}
-	s.ends = Never
 	for i := range s.task {
-		if s.task[i].FinishUs == Never {
-			s.violate("never-ran", int32(i), fmt.Sprint(s.left))
-			return
+		if s.task[i].FinishUs != Never {
+			continue
 		}
+		if s.ends < Never {
+			s.violate("never-ran", int32(i), fmt.Sprint(s.left))
+		}
+		s.end(int32(i), Never)
 	}
 }
 
@@ -162,11 +206,9 @@ func (s *simulator) cost() pricing.Money {
 	return sum
 }
 
-// inTime says whether a run met the problem's deadline without violation.
-func (s *simulator) inTime() bool {
-	return s.meets(s.p.DeadlineUs)
-}
-
-func (s *simulator) meets(deadlineUs int64) bool {
-	return s.violated == 0 && s.ends < Never && (deadlineUs == 0 || s.ends <= deadlineUs)
+// inTime says whether a run kept every deadline, that much early, without
+// violation.
+func (s *simulator) inTime(marginUs int64) bool {
+	worst, _ := s.lateness(marginUs)
+	return s.violated == 0 && s.ends < Never && worst <= 0
 }

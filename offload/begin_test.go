@@ -4,20 +4,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/spillway/spillway/pricing"
 )
 
 // TestSimulationCanBeTakenUp stops an execution at some instant, states what
 // has happened as Fixed and Present, and goes on: every task must end when, and
-// the whole cost what, it would have without the stop. Transfers do not share
-// their links here, since a link's backlog is no part of a problem.
+// the whole cost what, it would have without the stop.
 func TestSimulationCanBeTakenUp(t *testing.T) {
 	halfway := 0
 	for seed := range uint64(500) {
 		g := newGenerator(seed + 20_000)
 		tr, pf := g.trace(2+g.IntN(25)), g.platform()
-		pf["wan"].(doc)["mode"] = "independent"
 		p := tr.problem(t, mustPlatform(t, encode(t, pf)))
 		p.DeadlineUs = 60 * second
 		plan, bad, err := DecodePlan(p, encode(t, g.plan(tr, pf)))
@@ -28,7 +24,7 @@ func TestSimulationCanBeTakenUp(t *testing.T) {
 			continue
 		}
 		p.NowUs = int64(g.Float64() * float64(whole.MakespanUs))
-		p.Fixed, p.Present = happened(p, &plan, &whole)
+		p.Fixed, p.Present = p.happened(&plan, &whole)
 		if len(p.Fixed) > 0 && len(p.Fixed) < len(p.Tasks) {
 			halfway++
 		}
@@ -44,33 +40,6 @@ func TestSimulationCanBeTakenUp(t *testing.T) {
 	require.Greater(t, halfway, 100)
 }
 
-// happened is what an outcome says of the time up to NowUs. What begins at
-// that very instant has not happened yet.
-func happened(p *Problem, plan *Plan, o *Outcome) (fixed []FixedPlacement, present []FilePresence) {
-	for i := range o.Tasks {
-		x, pl := &o.Tasks[i], &plan.Placements[i]
-		if x.StartUs >= p.NowUs {
-			continue
-		}
-		f := FixedPlacement{Task: int32(i), Target: pl.Target, Config: pl.Config, Node: x.Node, StartUs: x.StartUs, Cold: x.Cold}
-		if x.FinishUs < p.NowUs {
-			f.Done, f.FinishUs, f.Cost = true, x.FinishUs, x.Cost
-		}
-		fixed = append(fixed, f)
-	}
-	for _, x := range o.Transfers {
-		if x.StartUs >= p.NowUs {
-			continue
-		}
-		c := FilePresence{File: x.File, Target: x.To, AtUs: x.ArriveUs}
-		if x.From != Private {
-			c.Cost, _ = p.Platform.Providers[x.From].Rates.Total(pricing.Usage{EgressBytes: p.Files[x.File].Size})
-		}
-		present = append(present, c)
-	}
-	return fixed, present
-}
-
 // TestPlannersKeepWhatHasStarted plans again from halfway.
 func TestPlannersKeepWhatHasStarted(t *testing.T) {
 	for seed := range uint64(200) {
@@ -81,7 +50,7 @@ func TestPlannersKeepWhatHasStarted(t *testing.T) {
 			continue
 		}
 		p.NowUs = first.Predicted.MakespanUs / 2
-		p.Fixed, p.Present = happened(p, &first, &first.Predicted)
+		p.Fixed, p.Present = p.happened(&first, &first.Predicted)
 		for name, plan := range planAll(t, p) {
 			for _, f := range p.Fixed {
 				pl := &plan.Placements[f.Task]

@@ -60,13 +60,13 @@ func (g *planning) finish(found []*trial) (best *trial) {
 
 const finalists = 3
 
-// relax gives up margin where no plan keeps it: the goal moves half way from
-// the earliest end found to the deadline, which a cheaper plan may still reach.
+// relax gives up margin where no plan keeps it: the goals move half way from
+// the earliest ends found to the deadlines, which a cheaper plan may still reach.
 func (g *planning) relax(best *trial) bool {
-	if best.inTime || best.violated > 0 || best.endsUs > g.p.DeadlineUs {
+	if best.inTime || best.violated > 0 || best.worstUs > g.marginUs {
 		return false
 	}
-	g.goalUs = best.endsUs + (g.p.DeadlineUs-best.endsUs)/2
+	g.marginUs = (g.marginUs - best.worstUs) / 2
 	best.inTime = true
 	return true
 }

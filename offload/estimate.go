@@ -109,7 +109,7 @@ func (e *placer) width(i, target int) int {
 // link go as one.
 func (e *placer) ready(i, domain int, commit bool) int64 {
 	p := e.g.p
-	t := p.NowUs
+	t := p.releaseUs(i)
 	for _, parent := range p.graph.Pred(i) {
 		t = max(t, e.finish[parent])
 	}
@@ -179,7 +179,7 @@ func (e *placer) madeAt(f int32) int64 {
 	if w := e.g.p.Files[f].Producer; w >= 0 {
 		return max(e.finish[w], e.g.p.NowUs)
 	}
-	return e.g.p.NowUs
+	return e.g.p.fileReleaseUs(f)
 }
 
 // private is the private slot of task i that finishes first.

@@ -63,8 +63,9 @@ const (
 
 // Outcome is what executing a plan takes and costs.
 type Outcome struct {
-	MakespanUs  int64 // last finish or returned output; Never when a task never ran
-	DeadlineMet bool  // in time and without violation
+	MakespanUs  int64   // last finish or returned output; Never when a task never ran
+	DeadlineMet bool    // in time and without violation
+	Ends        []int64 // by workflow, where the problem names some: its last finish or returned output
 	Violations  []Violation
 
 	Cost    pricing.Money // sum of the four below

@@ -27,19 +27,19 @@ func (a option) cheaper(b option) int {
 // planning is what planners share: the problem, what each task could do, one
 // simulator and the budget.
 type planning struct {
-	p       *Problem
-	sim     *simulator
-	goalUs  int64 // the deadline less the margin; Never without a deadline
-	decodes int
-	stop    func() bool
-	home    []bool     // may and can run privately
-	homeUs  []int64    // run time on the fastest node; 0 where home is false
-	options [][]option // per provider undominated, each provider's fastest first
-	rank    []int64    // upward rank by private time
-	seq     []int32    // tasks by falling rank, a topological order
-	pinned  []bool     // Fixed: not the planner's to move
-	because []string   // by task, why its placement was chosen; "" for the planner's general reason
-	seen    [][]Considered
+	p        *Problem
+	sim      *simulator
+	marginUs int64 // planned this much before each deadline
+	decodes  int
+	stop     func() bool
+	home     []bool     // may and can run privately
+	homeUs   []int64    // run time on the fastest node; 0 where home is false
+	options  [][]option // per provider undominated, each provider's fastest first
+	rank     []int64    // upward rank by private time
+	seq      []int32    // tasks by falling rank, a topological order
+	pinned   []bool     // Fixed: not the planner's to move
+	because  []string   // by task, why its placement was chosen; "" for the planner's general reason
+	seen     [][]Considered
 }
 
 const defaultDecodes = 100
@@ -50,15 +50,12 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 	}
 	n := len(p.Tasks)
 	g := &planning{
-		p: p, sim: newSimulator(p), goalUs: Never, decodes: b.Decodes, stop: b.Stop,
+		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, stop: b.Stop,
 		home: make([]bool, n), homeUs: make([]int64, n), options: make([][]option, n),
 		pinned: make([]bool, n), because: make([]string, n),
 	}
 	if g.decodes <= 0 {
 		g.decodes = defaultDecodes
-	}
-	if p.DeadlineUs != 0 {
-		g.goalUs = max(p.DeadlineUs-p.MarginUs, 1)
 	}
 	for _, f := range p.Fixed {
 		g.pinned[f.Task] = true
@@ -69,7 +66,7 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 		}
 	}
 	g.rank = p.graph.UpwardRank(g.aloneUs, nil)
-	g.seq = g.byRank(g.rank)
+	g.seq = g.byUrgency(g.rank)
 	return g, nil
 }
 
@@ -140,13 +137,30 @@ func (g *planning) aloneUs(i int) int64 {
 	return 0
 }
 
-// byRank orders tasks by falling rank. Parents rank at least as high as their
-// children and come first in the graph's order, so this is topological.
-func (g *planning) byRank(rank []int64) []int32 {
+// byUrgency orders tasks by the latest start that an upward rank leaves before
+// their deadline: by falling rank, within a workflow. Parents rank at least as
+// high as their children and come first in the graph's order, so this is
+// topological.
+func (g *planning) byUrgency(rank []int64) []int32 {
 	seq := slices.Clone(g.p.graph.Order())
-	slices.SortStableFunc(seq, func(a, b int32) int { return cmp.Compare(rank[b], rank[a]) })
+	slices.SortStableFunc(seq, func(a, b int32) int {
+		return cmp.Compare(g.goal(int(a))-rank[a], g.goal(int(b))-rank[b])
+	})
 	return seq
 }
+
+// goal is the deadline of task i's workflow less the margin; without a deadline,
+// later than any.
+func (g *planning) goal(i int) int64 {
+	d := g.p.deadlineUs(i)
+	if d == 0 {
+		return Never >> 2
+	}
+	return max(1, d-g.marginUs)
+}
+
+// release is when task i may start at the earliest.
+func (g *planning) release(i int) int64 { return g.p.releaseUs(i) }
 
 func (g *planning) fastest(i int) option { return slices.MinFunc(g.options[i], option.less) }
 
@@ -195,19 +209,21 @@ func (g *planning) movable(d *decision, i int) bool {
 // trial is a decision and what became of it.
 type trial struct {
 	d        *decision
-	inTime   bool // by the goal, without violation
+	inTime   bool // by the goals, without violation
 	violated int
+	worstUs  int64 // the latest workflow beyond its goal; negative: all are early
+	lateUs   int64 // beyond the goals, weighted and summed
 	endsUs   int64
 	cost     pricing.Money
 }
 
 // better prefers plans in time, then by cost; others by fewer violations, then
-// the earlier end.
+// less lateness, then the earlier end.
 func (a *trial) better(b *trial) bool {
 	if b == nil || a.inTime != b.inTime {
 		return b == nil || a.inTime
 	}
-	byEnd := cmp.Or(cmp.Compare(a.violated, b.violated), cmp.Compare(a.endsUs, b.endsUs))
+	byEnd := cmp.Or(cmp.Compare(a.violated, b.violated), cmp.Compare(a.lateUs, b.lateUs), cmp.Compare(a.endsUs, b.endsUs))
 	byCost := cmp.Compare(a.cost, b.cost)
 	if a.inTime {
 		return cmp.Or(byCost, byEnd) < 0
@@ -219,7 +235,9 @@ func (a *trial) better(b *trial) bool {
 func (g *planning) try(d *decision) *trial {
 	g.decodes--
 	g.sim.run(d, nil)
-	return &trial{d, g.sim.meets(g.goalUs), g.sim.violated, g.sim.ends, g.sim.cost()}
+	t := &trial{d: d, inTime: g.sim.inTime(g.marginUs), violated: g.sim.violated, endsUs: g.sim.ends, cost: g.sim.cost()}
+	t.worstUs, t.lateUs = g.sim.lateness(g.marginUs)
+	return t
 }
 
 // spent says whether the budget is used up.

@@ -78,6 +78,8 @@ const (
 	linkFree              // arg: link
 	released              // arg: task, its not-before time has come
 	returned              // arg: reservation
+	opened                // arg: workflow, its release has come
+	ramped                // arg: provider, it may start a new container again
 )
 
 // heap is a 4-ary min-heap: half the levels of a binary one, and the four

@@ -38,6 +38,7 @@ type simulator struct {
 	rank    []int32
 	need    []int32 // open parents and files on their way
 	fixed   []int32 // task -> 1 + index in Fixed; 0: free
+	steps   []step
 	stage   []int32 // (file, domain) -> rank of the first reader; -1: not staged there
 	handler []int64
 	task    []TaskOutcome
@@ -49,12 +50,17 @@ type simulator struct {
 	readyPriv rankSet
 	readyPub  []rankSet
 	running   []int
-	pools     []pool // idle containers by (provider, configuration)
+	pools     []pool    // idle containers by (provider, configuration)
+	nextNew   []int64   // provider -> when a new container is due, by its ramp
+	wakes     []int64   // provider -> when its ramp last asked to be looked at
+	roots     [][]int32 // workflow -> tasks that wait for its release alone
+	initial   [][]int32 // workflow -> initial files that wait for its release
 	queue     []heap[sending]
 	busy      []int64
 
 	left       int
 	ends       int64
+	ended      []int64 // by workflow
 	coreUs     int64
 	coldStarts int
 	quotaWait  int64
@@ -98,7 +104,11 @@ func newSimulator(p *Problem) *simulator {
 	}
 	s.pools = make([]pool, pools)
 	s.running, s.readyPub = make([]int, s.domains-1), make([]rankSet, s.domains-1)
+	s.nextNew, s.wakes = make([]int64, s.domains-1), make([]int64, s.domains-1)
+	s.ended = make([]int64, max(1, len(p.Workflows)))
+	s.findReleases()
 	s.makeLinks()
+	s.steps = p.steps()
 	for i, f := range p.Fixed {
 		s.fixed[f.Task] = int32(i + 1)
 	}
@@ -183,8 +193,9 @@ func (s *simulator) reset(d *decision, mult []float64) {
 	s.readyPriv.reset(n)
 	for q := range s.readyPub {
 		s.readyPub[q].reset(n)
-		s.running[q] = 0
+		s.running[q], s.nextNew[q], s.wakes[q] = 0, p.NowUs, 0
 	}
+	clear(s.ended)
 	for k := range s.pools {
 		s.pools[k] = pool{released: s.pools[k].released[:0]}
 	}
@@ -319,10 +330,11 @@ func (s *simulator) begin() {
 	s.takeFixed()
 	s.takeReserved()
 	for f := range int32(len(p.Files)) {
-		if p.Files[f].Producer < 0 {
+		if p.Files[f].Producer < 0 && s.p.fileReleaseUs(f) <= s.now {
 			s.request(f)
 		}
 	}
+	s.takeReleases()
 	for i := range int32(len(p.Tasks)) {
 		if s.need[i] == 0 && s.fixed[i] == 0 {
 			s.enable(i)
@@ -408,13 +420,15 @@ func (s *simulator) happen(e *event) {
 		s.enable(e.arg)
 	case returned:
 		s.giveBack(e.arg)
+	case opened:
+		s.open(e.arg)
 	}
 }
 
 func (s *simulator) finish(i int32) {
 	t := &s.task[i]
 	t.FinishUs = s.now
-	s.ends = max(s.ends, s.now)
+	s.end(i, s.now)
 	s.left--
 	if at := s.site(i); at == Private {
 		s.hold(t.Node, -s.p.Tasks[i].Cores, -s.p.Tasks[i].MemBytes)
@@ -435,9 +449,19 @@ func (s *simulator) publish(i int32) {
 	}
 }
 
+// end extends the time until which the workflow of task i lasts.
+func (s *simulator) end(i int32, at int64) {
+	s.ends = max(s.ends, at)
+	w := s.p.Tasks[i].Workflow
+	s.ended[w] = max(s.ended[w], at)
+}
+
 func (s *simulator) arrive(stage int32) {
-	s.ends = max(s.ends, s.now)
 	f, at := int(stage)/s.domains, int(stage)%s.domains-1
+	if w := s.p.Files[f].Producer; w >= 0 {
+		s.end(w, s.now)
+	}
+	s.ends = max(s.ends, s.now)
 	for _, j := range s.p.readers.of(f) {
 		if s.fixed[j] == 0 && int(s.d.target[j]) == at {
 			s.satisfy(j)
@@ -510,14 +534,17 @@ func (s *simulator) startPublic(q int) {
 	pr, ready := &s.p.Platform.Providers[q], &s.readyPub[q]
 	for ready.count > 0 && s.running[q] < pr.Quota {
 		r := ready.next(0)
-		ready.remove(r)
 		i := s.d.order[r]
 		t := &s.task[i]
-		t.StartUs, t.HandlerUs = s.now, s.handler[i]
 		t.Cold = !s.takeContainer(s.pool(i), pr.KeepWarmUs)
 		if t.Cold {
+			if !s.mayGrow(q) {
+				return
+			}
 			s.coldStarts++
 		}
+		ready.remove(r)
+		t.StartUs, t.HandlerUs = s.now, s.handler[i]
 		s.running[q]++
 		s.quotaWait += s.now - s.readyAt[i]
 		amount, err := pr.Rates.Total(pr.invocation(int(s.d.config[i]), t.HandlerUs, t.Cold))

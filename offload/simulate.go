@@ -118,6 +118,9 @@ func (p *Problem) checkSite(target, config, node int) error {
 
 // checkState checks what describes the present of a problem.
 func (p *Problem) checkState() error {
+	if err := p.checkWorkflows(); err != nil {
+		return err
+	}
 	for _, f := range p.Fixed {
 		if f.Task < 0 || int(f.Task) >= len(p.Tasks) {
 			return fmt.Errorf("fixed placement of task %d of %d", f.Task, len(p.Tasks))
@@ -149,7 +152,7 @@ func (p *Problem) checkState() error {
 // outcome copies a run's result out of the scratch space.
 func (s *simulator) outcome() (Outcome, error) {
 	o := Outcome{
-		MakespanUs: s.ends, DeadlineMet: s.inTime(), Violations: s.violations,
+		MakespanUs: s.ends, DeadlineMet: s.inTime(0), Violations: s.violations,
 		Cost: s.cost(), FaaS: s.faas, Egress: s.egress, Storage: s.storage, Private: s.private,
 		ColdStarts: s.coldStarts, QuotaWaitUs: s.quotaWait,
 		UpBytes: s.moved[0], DownBytes: s.moved[1], CrossBytes: s.moved[2],
@@ -159,6 +162,9 @@ func (s *simulator) outcome() (Outcome, error) {
 		if s.site(int32(i)) != Private {
 			o.Offloaded++
 		}
+	}
+	if len(s.p.Workflows) > 0 {
+		o.Ends = slices.Clone(s.ended)
 	}
 	cores := 0
 	for k := range s.p.Platform.Nodes {
