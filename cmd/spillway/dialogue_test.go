@@ -71,6 +71,7 @@ var volatile = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`"planning_ms": [0-9.]+`), `"planning_ms": 1`},
+	{regexp.MustCompile(`(\.[0-9]{3},[0-9]+\.[0-9]{3}),[0-9]+\.[0-9]{4},[0-9]+\.[0-9]{4},`), `$1,PLAN,SIM,`},
 	{regexp.MustCompile(`"version": "(\(devel\)|v[^"]+)"`), `"version": "V"`},
 	{regexp.MustCompile(`"go_version": "[^"]+"`), `"go_version": "G"`},
 	{regexp.MustCompile(`"platform": "[a-z0-9]+/[a-z0-9]+"`), `"platform": "P"`},

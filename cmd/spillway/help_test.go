@@ -91,3 +91,17 @@ func TestPlanKnowsEarlierRuns(t *testing.T) {
 	require.Less(t, makespan("--state-dir $STATE"), 110.0, "it took 40 s at home, once: the estimate is corrected")
 	require.NoFileExists(t, dirs["TMP"]+"/.local/share/spillway/spillway.db", "a plan leaves nothing behind")
 }
+
+// TestBenchTable measures two planners on one trace, and puts them beside rows
+// that were measured before.
+func TestBenchTable(t *testing.T) {
+	dirs := map[string]string{"TMP": t.TempDir()}
+	bench := "spillway bench planners testdata/chain.json --factors 4 --noise-runs 1 "
+	got := replay(t, bench+"--planners public -o csv > $TMP/old.csv", dirs)
+	require.Contains(t, got, "! 3 of 3 cases: chain, both, 1 core at home\n")
+	got = replay(t, bench+"--platforms both --planners private,density --beside $TMP/old.csv", dirs)
+	require.Contains(t, got, "3 cases, 0 of them certified impossible, 3 solved by at least one planner\n")
+	require.Regexp(t, `(?m)^old:public +100.0% .*\nprivate +100.0% .*\ndensity +100.0% `, got)
+	got = replay(t, bench+"--planners magic", dirs)
+	require.Contains(t, got, "! spillway: unknown planner \"magic\"; the planners are\n")
+}
