@@ -1,7 +1,5 @@
 package offload
 
-import "slices"
-
 // planPrivate keeps every task at home.
 func planPrivate(g *planning) (*decision, error) {
 	d := g.decision()
@@ -27,84 +25,6 @@ func (g *planning) allPublic(pick func(i int) option) *decision {
 		}
 	}
 	return d
-}
-
-// planGreedy keeps a task at home when a core is idle the moment it is ready,
-// and buys its knee otherwise.
-func planGreedy(g *planning) (*decision, error) {
-	return g.place(func(e *placer, i int, home *slot, offers []offer) *offer {
-		if home != nil && home.start <= e.ready(i, Private, false) {
-			g.because[i] = "cores are idle when it is ready"
-			return nil
-		}
-		knee := g.knee(i)
-		k := slices.IndexFunc(offers, func(o offer) bool { return o.option == knee })
-		g.because[i] = "no core is idle when it is ready"
-		return &offers[k]
-	})
-}
-
-// planDato is DATO-R, a reconstruction of deadline-aware task offloading (Yu et
-// al., Expert Systems with Applications 312, 2026) from its published
-// description; it is not the authors' code. The deadline is split along upward
-// ranks of the faster of private and FaaS time; in order of rank each task stays
-// at home if it finishes there by its sub-deadline, else takes the cheapest
-// option that does, else whatever finishes first. The executor follows the
-// planned starts.
-func planDato(g *planning) (*decision, error) {
-	best := make([]int64, len(g.p.Tasks))
-	rank := g.p.graph.UpwardRank(func(i int) int64 {
-		best[i] = g.bestUs(i)
-		return best[i]
-	}, nil)
-	top := int64(1)
-	for _, r := range rank {
-		top = max(top, r)
-	}
-	g.seq = g.byUrgency(rank)
-	return g.place(func(e *placer, i int, home *slot, offers []offer) *offer {
-		share := float64(top-rank[i]+best[i]) / float64(top)
-		span := float64(min(g.goal(i), Never>>10) - g.release(i))
-		return g.bySubDeadline(i, g.release(i)+int64(span*share), home, offers)
-	})
-}
-
-// bestUs is the shorter of the private time and the fastest option.
-func (g *planning) bestUs(i int) int64 {
-	alone := g.aloneUs(i)
-	if len(g.options[i]) > 0 {
-		return min(alone, g.fastest(i).wallUs)
-	}
-	return alone
-}
-
-// bySubDeadline is DATO's rule for one task; nil means home.
-func (g *planning) bySubDeadline(i int, limit int64, home *slot, offers []offer) *offer {
-	if home != nil && home.finish <= limit {
-		g.because[i] = "it finishes at home by its sub-deadline"
-		return nil
-	}
-	var cheapest *offer
-	soonest := &offers[0]
-	for k := range offers {
-		o := &offers[k]
-		if o.finish <= limit && (cheapest == nil || lessMoney(*o, *cheapest) < 0) {
-			cheapest = o
-		}
-		if sooner(*o, *soonest) < 0 {
-			soonest = o
-		}
-	}
-	if cheapest != nil {
-		g.because[i] = "late at home; the cheapest that meets its sub-deadline"
-		return cheapest
-	}
-	if home != nil && home.finish <= soonest.finish {
-		g.because[i] = "nothing meets its sub-deadline; home finishes first"
-		return nil
-	}
-	g.because[i] = "nothing meets its sub-deadline; this finishes first"
-	return soonest
 }
 
 // place walks the tasks in rank order and lets choose take an offer for each, or

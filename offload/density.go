@@ -35,7 +35,7 @@ func planDensity(g *planning) (*decision, error) {
 
 // seek is a plan, the rivals and the densest share, best first.
 func (g *planning) seek(first *trial) []*trial {
-	found := append(g.rivals(), g.densest(), first)
+	found := append(g.rivals(), g.leastPrefix(g.byDensity()), first)
 	slices.SortStableFunc(found, func(a, b *trial) int {
 		switch {
 		case a.better(b):
@@ -97,10 +97,9 @@ func (g *planning) explain(d *decision, home, bought string) {
 	}
 }
 
-// densest is the least share of the tasks, by price per private time freed, that
-// meets the goal; where none does, the best share tried.
-func (g *planning) densest() *trial {
-	queue := g.byDensity()
+// leastPrefix buys as little of a queue, from its head, as meets the goal: growing
+// shares, then bisection. Where none does, it is the best share tried.
+func (g *planning) leastPrefix(queue []int32) *trial {
 	prefix := func(m int) *trial {
 		d := g.decision()
 		for _, i := range queue[:m] {

@@ -30,9 +30,13 @@ const DefaultPlanner = "density"
 var strategies = []Strategy{
 	strategy("private", "every task at home, in order of upward rank; only what cannot run there is bought", planPrivate),
 	strategy("public", "every task bought in its fastest configuration", planPublic),
+	strategy("random", "buys in an order drawn by lot, as little as needed", planRandom),
 	strategy("greedy", "at home if cores are idle when the task is ready, else bought; ignores the deadline", planGreedy),
-	strategy("dato", "deadline-aware offloading, a reconstruction from the published description; not the authors' code", planDato),
-	strategy("density", "buys what frees most private time per dollar, as little as needed; never worse than the above", planDensity),
+	strategy("heft", "each task where it finishes first, by upward rank; ignores deadline and money", planHEFT),
+	strategy("dato", "deadline-aware offloading: a reconstruction from a description, not the authors' code", planDato),
+	strategy("prolis", "split deadline along probabilistic ranks, cheapest site that meets each part", planProLiS),
+	strategy("icpcp", "critical paths, each as a whole where it is cheapest in time", planICPCP),
+	strategy("density", "buys what frees most private time per dollar, as few as needed; no worse than dato", planDensity),
 }
 
 // Planners lists the planners.
