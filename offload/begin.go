@@ -41,7 +41,7 @@ func (s *simulator) occupyLink(c *FilePresence) {
 		return
 	}
 	l := s.link(from, c.Target)
-	s.busy[l] = max(s.busy[l], sent)
+	s.links[l].busyUs = max(s.links[l].busyUs, sent)
 	s.push(sent, linkFree, int32(l))
 }
 

@@ -42,7 +42,7 @@ func newPlacer(g *planning) *placer {
 	for q := range g.p.Platform.Providers {
 		e.quota = append(e.quota, newProfile(g.p.Platform.Providers[q].Quota))
 	}
-	for range s.queue {
+	for range s.links {
 		e.links = append(e.links, newProfile(1))
 	}
 	e.here = make([]int64, len(s.stage))

@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 
@@ -76,25 +77,26 @@ func TestRankSetAgainstAMap(t *testing.T) {
 	})
 }
 
-func TestHeapSorts(t *testing.T) {
+func TestHeapsSort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var h heap[event]
-		h.less = eventLess
-		var all []event
-		for k, at := range rapid.SliceOf(rapid.Int64Range(0, 9)).Draw(t, "at") {
-			e := event{at: at, seq: int32(k)}
-			all = append(all, e)
-			h.push(e)
+		var h events
+		var plain numbers
+		at := rapid.SliceOf(rapid.Uint64Range(0, 9)).Draw(t, "at")
+		for k, x := range at {
+			h.push(event{at: int64(x), seq: uint32(k), arg: int32(k)})
+			plain.push(x)
 		}
-		slices.SortFunc(all, func(a, b event) int {
-			if eventLess(&a, &b) {
-				return -1
-			}
-			return 1
-		})
-		for _, want := range all {
-			require.Equal(t, want, h.pop())
+		seq := slices.Repeat([]int32{0}, len(at))
+		for k := range seq {
+			seq[k] = int32(k)
 		}
+		slices.SortStableFunc(seq, func(a, b int32) int { return cmp.Compare(at[a], at[b]) })
+		for _, k := range seq {
+			require.Equal(t, k, h.pop().arg)
+			require.Equal(t, at[k], plain.pop())
+		}
+		require.Empty(t, h)
+		require.Empty(t, plain)
 	})
 }
 

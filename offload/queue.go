@@ -67,7 +67,7 @@ func zeroed[T any](s []T, n int) []T {
 // equal instants.
 type event struct {
 	at   int64
-	seq  int32
+	seq  uint32
 	kind uint8
 	arg  int32
 }
@@ -82,69 +82,95 @@ const (
 	ramped                // arg: provider, it may start a new container again
 )
 
-// heap is a 4-ary min-heap: half the levels of a binary one, and the four
+// events is a 4-ary min-heap: half the levels of a binary one, and the four
 // children share cache lines.
-type heap[T any] struct {
-	less func(a, b *T) bool
-	item []T
-}
+type events []event
 
-func (h *heap[T]) push(x T) {
-	h.item = append(h.item, x)
-	k := len(h.item) - 1
+func (e *event) before(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
+
+func (h *events) push(x event) {
+	all := append(*h, x)
+	k := len(all) - 1
 	for k > 0 {
 		up := (k - 1) / 4
-		if !h.less(&x, &h.item[up]) {
+		if !x.before(&all[up]) {
 			break
 		}
-		h.item[k] = h.item[up]
+		all[k] = all[up]
 		k = up
 	}
-	h.item[k] = x
+	all[k] = x
+	*h = all
 }
 
-func (h *heap[T]) pop() T {
-	top, last := h.item[0], len(h.item)-1
-	x := h.item[last]
-	h.item = h.item[:last]
-	if last > 0 {
-		h.sink(x)
-	}
-	return top
-}
-
-func (h *heap[T]) sink(x T) {
-	k := 0
-	for {
+func (h *events) pop() event {
+	all := *h
+	top, last := all[0], len(all)-1
+	x := all[last]
+	all = all[:last]
+	for k := 0; last > 0; {
 		best := 4*k + 1
-		if best >= len(h.item) {
+		if best >= last {
+			all[k] = x
 			break
 		}
-		for c := best + 1; c < min(4*k+5, len(h.item)); c++ {
-			if h.less(&h.item[c], &h.item[best]) {
+		for c := best + 1; c < min(4*k+5, last); c++ {
+			if all[c].before(&all[best]) {
 				best = c
 			}
 		}
-		if !h.less(&h.item[best], &x) {
+		if !all[best].before(&x) {
+			all[k] = x
 			break
 		}
-		h.item[k] = h.item[best]
+		all[k] = all[best]
 		k = best
 	}
-	h.item[k] = x
+	*h = all
+	return top
 }
 
-func eventLess(a, b *event) bool {
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
+// numbers is a 4-ary min-heap of plain numbers.
+type numbers []uint64
+
+func (h *numbers) push(x uint64) {
+	all := append(*h, x)
+	k := len(all) - 1
+	for k > 0 {
+		up := (k - 1) / 4
+		if x >= all[up] {
+			break
+		}
+		all[k] = all[up]
+		k = up
+	}
+	all[k] = x
+	*h = all
 }
 
-// sending is a file waiting for its link; the most urgent reader goes first,
-// then the smaller file index, then the smaller domain.
-type sending struct {
-	rank  int32
-	stage int32 // file * domains + domain + 1: ascending by file, then domain
-}
-
-func sendingLess(a, b *sending) bool {
-	return a.rank < b.rank || a.rank == b.rank && a.stage < b.stage
+func (h *numbers) pop() uint64 {
+	all := *h
+	top, last := all[0], len(all)-1
+	x := all[last]
+	all = all[:last]
+	for k := 0; last > 0; {
+		best := 4*k + 1
+		if best >= last {
+			all[k] = x
+			break
+		}
+		for c := best + 1; c < min(4*k+5, last); c++ {
+			if all[c] < all[best] {
+				best = c
+			}
+		}
+		if all[best] >= x {
+			all[k] = x
+			break
+		}
+		all[k] = all[best]
+		k = best
+	}
+	*h = all
+	return top
 }

@@ -26,21 +26,21 @@ type simulator struct {
 
 	domains   int     // providers + 1
 	bySpeed   []int32 // nodes, fastest first
-	links     []int32 // order in which links are served
+	serve     []int32 // order in which links are served
 	firstPool []int32 // provider -> index of its first container pool
 
 	d    *decision
 	mult []float64
 	now  int64
-	seq  int32
-	ev   heap[event]
+	seq  uint32
+	ev   events
 
 	rank    []int32
+	at      []int32 // task -> target: of the decision, or where it has started
 	need    []int32 // open parents and files on their way
 	fixed   []int32 // task -> 1 + index in Fixed; 0: free
 	steps   []step
 	stage   []int32 // (file, domain) -> rank of the first reader; -1: not staged there
-	handler []int64
 	task    []TaskOutcome
 	readyAt []int64
 
@@ -55,8 +55,8 @@ type simulator struct {
 	wakes     []int64   // provider -> when its ramp last asked to be looked at
 	roots     [][]int32 // workflow -> tasks that wait for its release alone
 	initial   [][]int32 // workflow -> initial files that wait for its release
-	queue     []heap[sending]
-	busy      []int64
+	links     []link
+	known     tariff
 
 	left       int
 	ends       int64
@@ -86,9 +86,8 @@ type pool struct {
 func newSimulator(p *Problem) *simulator {
 	s := &simulator{p: p, domains: len(p.Platform.Providers) + 1}
 	n, pf := len(p.Tasks), &p.Platform
-	s.ev.less = eventLess
 	s.need, s.fixed = make([]int32, n), make([]int32, n)
-	s.rank, s.handler = make([]int32, n), make([]int64, n)
+	s.rank, s.at = make([]int32, n), make([]int32, n)
 	s.readyAt, s.task = make([]int64, n), make([]TaskOutcome, n)
 	s.stage = make([]int32, len(p.Files)*s.domains)
 	s.bySpeed = make([]int32, len(pf.Nodes))
@@ -108,6 +107,7 @@ func newSimulator(p *Problem) *simulator {
 	s.ended = make([]int64, max(1, len(p.Workflows)))
 	s.findReleases()
 	s.makeLinks()
+	s.known = newTariff(p)
 	s.steps = p.steps()
 	for i, f := range p.Fixed {
 		s.fixed[f.Task] = int32(i + 1)
@@ -120,10 +120,9 @@ func newSimulator(p *Problem) *simulator {
 // then "down", then "up".
 func (s *simulator) makeLinks() {
 	q := s.domains - 1
-	s.queue, s.busy = make([]heap[sending], 2+q*q), make([]int64, 2+q*q)
-	for l := range s.queue {
-		s.queue[l].less = sendingLess
-		s.links = append(s.links, int32(l))
+	s.links = make([]link, 2+q*q)
+	for l := range s.links {
+		s.serve = append(s.serve, int32(l))
 	}
 	name := func(l int32) string {
 		if l < 2 {
@@ -131,7 +130,7 @@ func (s *simulator) makeLinks() {
 		}
 		return "(" + strconv.Itoa((int(l)-2)/q) + ", " + strconv.Itoa((int(l)-2)%q) + ")"
 	}
-	slices.SortFunc(s.links, func(a, b int32) int { return cmp.Compare(name(a), name(b)) })
+	slices.SortFunc(s.serve, func(a, b int32) int { return cmp.Compare(name(a), name(b)) })
 }
 
 func (s *simulator) link(from, to int) int {
@@ -157,14 +156,14 @@ func (s *simulator) run(d *decision, mult []float64) {
 		for q := range s.readyPub {
 			s.startPublic(q)
 		}
-		if len(s.ev.item) == 0 {
+		if !s.advance() {
 			break
 		}
-		s.now = s.ev.item[0].at
-		for len(s.ev.item) > 0 && s.ev.item[0].at == s.now {
+		for len(s.ev) > 0 && s.ev[0].at == s.now {
 			e := s.ev.pop()
 			s.happen(&e)
 		}
+		s.landFiles()
 	}
 	s.settle()
 }
@@ -172,9 +171,13 @@ func (s *simulator) run(d *decision, mult []float64) {
 func (s *simulator) reset(d *decision, mult []float64) {
 	p := s.p
 	s.d, s.mult, s.now, s.seq, s.err = d, mult, p.NowUs, 0, nil
-	s.ev.item = s.ev.item[:0]
+	s.ev = s.ev[:0]
 	for r, i := range d.order {
 		s.rank[i] = int32(r)
+	}
+	copy(s.at, d.target)
+	for k := range p.Fixed {
+		s.at[p.Fixed[k].Task] = int32(p.Fixed[k].Target)
 	}
 	n := len(p.Tasks)
 	for i := range n {
@@ -199,8 +202,8 @@ func (s *simulator) reset(d *decision, mult []float64) {
 	for k := range s.pools {
 		s.pools[k] = pool{released: s.pools[k].released[:0]}
 	}
-	for l := range s.queue {
-		s.queue[l].item, s.busy[l] = s.queue[l].item[:0], p.NowUs
+	for l := range s.links {
+		s.links[l].reset(p.NowUs)
 	}
 	s.left, s.ends, s.coreUs, s.coldStarts, s.quotaWait = n, 0, 0, 0, 0
 	s.moved, s.transfers, s.violated, s.violations = [3]int64{}, nil, 0, nil
@@ -220,16 +223,11 @@ func (s *simulator) multiplier(i int32) float64 {
 }
 
 // site is where task i runs: a started task stays where it is.
-func (s *simulator) site(i int32) int {
-	if k := s.fixed[i]; k != 0 {
-		return s.p.Fixed[k-1].Target
-	}
-	return int(s.d.target[i])
-}
+func (s *simulator) site(i int32) int { return int(s.at[i]) }
 
 // home is the domain in which a file comes to be.
 func (s *simulator) home(f int32) int {
-	if w := s.p.Files[f].Producer; w >= 0 {
+	if w := s.known.writer[f]; w >= 0 {
 		return s.site(w)
 	}
 	return Private
@@ -268,10 +266,12 @@ func (s *simulator) checkPlacements() {
 			}
 			continue
 		}
-		config := int(s.d.config[i])
-		h := p.handlerUs(int(i), target, config, s.multiplier(i))
-		s.handler[i] = h
-		for k, broken := range p.limits(int(i), target, config, h) {
+		b, err := s.known.bill(p, i, int32(target), s.d.config[i], s.multiplier(i))
+		s.charge(&s.faas, 0, err)
+		if b.broken == [len(limitNames)]bool{} {
+			continue
+		}
+		for k, broken := range b.broken {
 			if broken {
 				s.violate(limitNames[k], i, "")
 			}
@@ -350,12 +350,12 @@ func (s *simulator) request(f int32) {
 			continue
 		}
 		to := k - base - 1
-		s.meter(home, to, p.Files[f].Size)
+		s.meter(home, to, f)
 		if !p.Platform.WAN.Independent {
-			s.queue[s.link(home, to)].push(sending{s.stage[k], int32(k)})
+			s.links[s.link(home, to)].waiting.push(urgent(s.stage[k], int32(k)))
 			continue
 		}
-		arrive := s.now + p.Platform.WAN.sendUs(home, to, p.Files[f].Size) + p.Platform.WAN.LatencyUs
+		arrive := s.now + s.known.sendUs(p, f, home, to) + p.Platform.WAN.LatencyUs
 		s.push(arrive, arrived, int32(k))
 		s.record(f, home, to, arrive)
 	}
@@ -363,20 +363,15 @@ func (s *simulator) request(f int32) {
 
 // meter bills one transfer: egress and a GET where it leaves a provider, a PUT
 // where it enters one.
-func (s *simulator) meter(from, to int, size int64) {
-	s.moved[min(s.link(from, to), 2)] += size
+func (s *simulator) meter(from, to int, f int32) {
+	s.moved[min(s.link(from, to), 2)] += s.p.Files[f].Size
 	if from != Private {
-		r := &s.p.Platform.Providers[from].Rates
-		amount, err := r.Total(pricing.Usage{EgressBytes: size})
+		amount, err := s.known.egress(s.p, f, from)
 		s.charge(&s.egress, amount, err)
-		if r.PerGet != 0 {
-			amount, err = r.Total(pricing.Usage{Gets: 1})
-			s.charge(&s.storage, amount, err)
-		}
+		s.charge(&s.storage, s.known.store[from].get, nil)
 	}
-	if to != Private && s.p.Platform.Providers[to].Rates.PerPut != 0 {
-		amount, err := s.p.Platform.Providers[to].Rates.Total(pricing.Usage{Puts: 1})
-		s.charge(&s.storage, amount, err)
+	if to != Private {
+		s.charge(&s.storage, s.known.store[to].put, nil)
 	}
 }
 
@@ -431,7 +426,7 @@ func (s *simulator) finish(i int32) {
 	s.end(i, s.now)
 	s.left--
 	if at := s.site(i); at == Private {
-		s.hold(t.Node, -s.p.Tasks[i].Cores, -s.p.Tasks[i].MemBytes)
+		s.hold(t.Node, -s.known.sizes[i].cores, -s.known.sizes[i].mem)
 	} else {
 		s.running[at]--
 		s.pool(i).released = append(s.pool(i).released, s.now)
@@ -452,13 +447,15 @@ func (s *simulator) publish(i int32) {
 // end extends the time until which the workflow of task i lasts.
 func (s *simulator) end(i int32, at int64) {
 	s.ends = max(s.ends, at)
-	w := s.p.Tasks[i].Workflow
-	s.ended[w] = max(s.ended[w], at)
+	if len(s.p.Workflows) > 0 {
+		w := s.p.Tasks[i].Workflow
+		s.ended[w] = max(s.ended[w], at)
+	}
 }
 
 func (s *simulator) arrive(stage int32) {
 	f, at := int(stage)/s.domains, int(stage)%s.domains-1
-	if w := s.p.Files[f].Producer; w >= 0 {
+	if w := s.known.writer[f]; w >= 0 {
 		s.end(w, s.now)
 	}
 	s.ends = max(s.ends, s.now)
@@ -472,21 +469,39 @@ func (s *simulator) arrive(stage int32) {
 // startTransfers lets every free link send its most urgent file. Files of no
 // length do not occupy it.
 func (s *simulator) startTransfers() {
-	wan := &s.p.Platform.WAN
-	for _, l := range s.links {
-		q := &s.queue[l]
-		for len(q.item) > 0 && s.busy[l] <= s.now {
-			k := q.pop().stage
+	for _, l := range s.serve {
+		q := &s.links[l]
+		for len(q.waiting) > 0 && q.busyUs <= s.now {
+			k := int32(q.waiting.pop() & stageMask)
 			f, to := k/int32(s.domains), int(k)%s.domains-1
 			from := s.home(f)
-			took := wan.sendUs(from, to, s.p.Files[f].Size)
-			s.busy[l] = s.now + took
-			s.push(s.now+took, linkFree, l)
-			s.push(s.now+took+wan.LatencyUs, arrived, k)
-			s.record(f, from, to, s.now+took+wan.LatencyUs)
-			if took > 0 {
-				break
-			}
+			q.busyUs = s.now + s.known.sendUs(s.p, f, from, to)
+			arrive := q.busyUs + s.p.Platform.WAN.LatencyUs
+			q.flying = append(q.flying, flight{arrive, k})
+			s.record(f, from, to, arrive)
+		}
+	}
+}
+
+// advance moves the clock to the next instant at which something happens; it
+// is false when nothing ever will.
+func (s *simulator) advance() bool {
+	next := int64(Never)
+	if len(s.ev) > 0 {
+		next = s.ev[0].at
+	}
+	for l := range s.links {
+		next = min(next, s.links[l].next())
+	}
+	s.now = max(s.now, next)
+	return next < Never
+}
+
+// landFiles lets the files arrive whose time has come.
+func (s *simulator) landFiles() {
+	for l := range s.links {
+		for q := &s.links[l]; q.landed < len(q.flying) && q.flying[q.landed].at == s.now; q.landed++ {
+			s.arrive(q.flying[q.landed].stage)
 		}
 	}
 }
@@ -496,14 +511,14 @@ func (s *simulator) startTransfers() {
 func (s *simulator) startPrivate() {
 	for r := s.readyPriv.next(0); r >= 0 && s.idle > 0; r = s.readyPriv.next(r + 1) {
 		i := s.d.order[r]
-		t := &s.p.Tasks[i]
+		t := s.known.sizes[i]
 		for _, k := range s.bySpeed {
-			if s.cores[k] < t.Cores || s.mem[k] < t.MemBytes || s.bound(i) >= 0 && s.bound(i) != k {
+			if s.cores[k] < t.cores || s.mem[k] < t.mem || s.bound(i) >= 0 && s.bound(i) != k {
 				continue
 			}
 			s.readyPriv.remove(r)
-			s.hold(int(k), t.Cores, t.MemBytes)
-			took := s.p.privateUs(int(i), s.p.Platform.Nodes[k].Speed, s.multiplier(i))
+			s.hold(int(k), t.cores, t.mem)
+			took := s.known.privateUs(s.p, i, k, s.multiplier(i))
 			s.task[i].StartUs, s.task[i].Node = s.now, int(k)
 			s.billPrivate(i, took)
 			s.push(s.now+took, finished, i)
@@ -519,7 +534,7 @@ func (s *simulator) hold(node, cores int, mem float64) {
 }
 
 func (s *simulator) billPrivate(i int32, took int64) {
-	coreUs := took * int64(s.p.Tasks[i].Cores)
+	coreUs := took * int64(s.known.sizes[i].cores)
 	s.coreUs += coreUs
 	if hour := s.p.Platform.CoreHour; hour != 0 {
 		rates := pricing.Rates{PerCoreHour: hour}
@@ -544,12 +559,14 @@ func (s *simulator) startPublic(q int) {
 			s.coldStarts++
 		}
 		ready.remove(r)
-		t.StartUs, t.HandlerUs = s.now, s.handler[i]
+		b := &s.known.bills[i]
+		t.StartUs, t.HandlerUs, t.Cost = s.now, b.handlerUs, b.warm
+		if t.Cold {
+			t.Cost = b.cold
+		}
 		s.running[q]++
 		s.quotaWait += s.now - s.readyAt[i]
-		amount, err := pr.Rates.Total(pr.invocation(int(s.d.config[i]), t.HandlerUs, t.Cold))
-		t.Cost = amount
-		s.charge(&s.faas, amount, err)
+		s.charge(&s.faas, t.Cost, nil)
 		s.push(s.now+pr.wallUs(t.HandlerUs, t.Cold), finished, i)
 	}
 }
