@@ -36,6 +36,7 @@ var strategies = []Strategy{
 	strategy("dato", "deadline-aware offloading: a reconstruction from a description, not the authors' code", planDato),
 	strategy("prolis", "split deadline along probabilistic ranks, cheapest site that meets each part", planProLiS),
 	strategy("icpcp", "critical paths, each as a whole where it is cheapest in time", planICPCP),
+	strategy("skedulix", "queues at home, and buys what is still queued at its last moment", planSkedulix),
 	strategy("density", "buys what frees most private time per dollar, as few as needed; no worse than dato", planDensity),
 }
 
