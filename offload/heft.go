@@ -11,13 +11,18 @@ import "slices"
 // upload, as if parent and child were as often apart as together. The executor
 // follows the planned starts.
 func planHEFT(g *planning) (*decision, error) {
-	wan, volume := &g.p.Platform.WAN, g.volumes()
-	g.seq = g.byUrgency(g.p.graph.UpwardRank(g.meanUs, func(i, j int) int64 {
-		return micros(float64(volume[edge{int32(i), int32(j)}])/wan.UpBps/2) + wan.LatencyUs/2
-	}))
+	g.seq = g.byUrgency(g.meanRank())
 	return g.place(func(_ *placer, i int, home *slot, offers []offer) *offer {
 		g.because[i] = "it finishes first here"
 		return earliest(home, offers)
+	})
+}
+
+// meanRank is the upward rank by mean times and mean communication.
+func (g *planning) meanRank() []int64 {
+	wan, volume := &g.p.Platform.WAN, g.volumes()
+	return g.p.graph.UpwardRank(g.meanUs, func(i, j int) int64 {
+		return micros(float64(volume[edge{int32(i), int32(j)}])/wan.UpBps/2) + wan.LatencyUs/2
 	})
 }
 
