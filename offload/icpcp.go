@@ -86,10 +86,7 @@ func (c *criticalPaths) assignAll(tasks []int32) {
 	for last := c.critical(tasks); last >= 0; last = c.critical(tasks) {
 		path := c.path(last)
 		c.assign(path)
-		for _, i := range path {
-			c.forward(i)
-			c.backward(i)
-		}
+		c.spread(path)
 		for _, i := range path {
 			c.assignAll(c.g.p.graph.Pred(int(i)))
 		}
@@ -216,6 +213,14 @@ func (c *criticalPaths) buy(i int, o option, because string) {
 	bought := c.e.offer(i, o)
 	c.start[i] = bought.start
 	c.e.buy(i, bought)
+}
+
+// spread lets the tasks before and after a path know its times.
+func (c *criticalPaths) spread(path []int32) {
+	for _, i := range path {
+		c.forward(i)
+		c.backward(i)
+	}
 }
 
 // forward carries the finish of a task on to the earliest starts after it. They
