@@ -86,7 +86,8 @@ func TestSubDeadlines(t *testing.T) {
 func TestProLiSTakesTheCheapestInTime(t *testing.T) {
 	g := newPlan(t, chainAndOne(100))
 	offers := []offer{
-		{option{cost: 4}, 0, 10}, {option{cost: 3, config: 1}, 0, 20}, {option{cost: 3, config: 2}, 0, 15}, {option{cost: 1}, 0, 90},
+		{option{cost: 4}, 0, 10}, {option{cost: 3, config: 1}, 0, 20},
+		{option{cost: 3, config: 2}, 0, 15}, {option{cost: 1}, 0, 90},
 	}
 	for _, c := range []struct {
 		home, due int64 // home 0: it cannot run there

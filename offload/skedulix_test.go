@@ -34,7 +34,8 @@ func TestSkedulixLastMoment(t *testing.T) {
 	p.Platform.WAN.LatencyUs = second
 	p.Files = []File{{Name: "in", Size: 5e6}}
 	p.Tasks[2].In = []int32{0}
-	require.Equal(t, []int64{micros(100 - 22 - 12), micros(100 - 22), micros(100 - 12 - 5 - 1)}, newPlan(t, p).lastMoments())
+	want := []int64{micros(100 - 22 - 12), micros(100 - 22), micros(100 - 12 - 5 - 1)}
+	require.Equal(t, want, newPlan(t, p).lastMoments())
 	p.MarginUs = 10 * second
 	require.Equal(t, micros(90-22), newPlan(t, p).lastMoments()[1], "the goal is 90")
 	p.Platform.Providers[0].SpeedPerVCPU = 10
