@@ -8,16 +8,13 @@ import (
 )
 
 // several turns a generated problem into workflows of their own releases and
-// deadlines, one for each part that hangs together, or every other of them.
+// deadlines; what hangs together stays together.
 func several(t testing.TB, seed uint64) *Problem {
 	p := generated(t, seed)
 	g := newGenerator(seed + 1)
 	part := make([]int32, len(p.Tasks))
-	for _, i := range p.graph.Order() {
-		part[i] = i
-		for _, parent := range p.graph.Pred(int(i)) {
-			part[i] = part[parent]
-		}
+	for i := range part {
+		part[i] = int32(i)
 	}
 	for range p.Tasks { // the smallest index of a part reaches all of it
 		for i := range p.Tasks {
