@@ -27,7 +27,7 @@ type Late struct {
 // workflow's first, of equals the last one's in the list. Each of them then gets
 // the earliest deadline that a search finds beside the others. The incumbents,
 // where all parts have one, are kept unless something better is found. The
-// planner is called once, and at most 8 times more for each deadline that
+// planner is called at most 5 times, and 8 times more for each deadline that
 // gives way; the budget is for one call.
 func Together(plan Planner, base Problem, parts []Part, b Budget) (Agreement, error) {
 	a, err := newAgreeing(plan, base, parts, b)
@@ -70,6 +70,9 @@ func Admit(plan Planner, base Problem, admitted []Part, newcomer Part, b Budget)
 	newcomer.Problem = &own
 	a, err := newAgreeing(plan, base, append(slices.Clone(admitted), newcomer), b)
 	if err != nil {
+		return v, err
+	}
+	if err := a.insert(len(admitted)); err != nil {
 		return v, err
 	}
 	hopeless := -1
@@ -148,16 +151,126 @@ func (a *agreeing) try() error {
 		return err
 	}
 	if p.Incumbent != nil {
-		o, err := Simulate(p, p.Incumbent, SimOptions{})
+		kept, err := p.again(p.Incumbent, &found)
 		if err != nil {
 			return err
 		}
-		if o.DeadlineMet && (!found.Predicted.DeadlineMet || o.Cost <= found.Predicted.Cost) {
-			found = p.Incumbent.expecting(o, found.LowerBound)
+		if kept.atLeast(&found) {
+			found = kept
 		}
 	}
-	if a.best = found; found.Predicted.DeadlineMet {
-		p.Incumbent = &found
+	a.adopt(&found)
+	return nil
+}
+
+func (a *agreeing) adopt(plan *Plan) {
+	if a.best = *plan; plan.Predicted.DeadlineMet {
+		a.joint.Incumbent = plan
+	}
+}
+
+// atLeast says whether a plan is in time, and as good as another.
+func (plan *Plan) atLeast(other *Plan) bool {
+	mine, others := &plan.Predicted, &other.Predicted
+	return mine.DeadlineMet && (!others.DeadlineMet || mine.Cost <= others.Cost)
+}
+
+// again is a plan as it goes now; what is of the problem comes from another.
+func (p *Problem) again(plan, other *Plan) (Plan, error) {
+	o, err := Simulate(p, plan, SimOptions{})
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan.expecting(o, other.LowerBound), nil
+}
+
+// insert looks for a place for a new part beside the plans in force.
+func (a *agreeing) insert(part int) error {
+	p := a.joint.Problem
+	if p.Incumbent == nil {
+		return nil
+	}
+	stacked, err := p.again(p.Incumbent, p.Incumbent)
+	if err != nil {
+		return err
+	}
+	a.adopt(&stacked)
+	return a.revise(part)
+}
+
+// revise plans one part again while the others stay on their sites, and takes
+// what is better. A planner that looks for the cheapest tasks of all may buy
+// those of a workflow that has time, where another is in want; within one
+// workflow it cannot.
+func (a *agreeing) revise(part int) error {
+	p := a.joint.Problem
+	found, err := a.planner(a.joint.holding(&a.best, part), a.budget)
+	if err != nil {
+		return err
+	}
+	for i := range found.Placements { // the others' reasons are not that they were held
+		if int(p.Tasks[i].Workflow) != part {
+			found.Placements[i].Reason = a.best.Placements[i].Reason
+		}
+	}
+	next, err := p.again(&found, &a.best)
+	if err != nil {
+		return err
+	}
+	if next.atLeast(&a.best) {
+		a.adopt(&next)
+	}
+	return nil
+}
+
+// holding is the joint problem in which all but one part stay on their sites.
+func (j *Joint) holding(plan *Plan, free int) Problem {
+	p := *j.Problem
+	p.Tasks = slices.Clone(p.Tasks)
+	for i := range p.Tasks {
+		if t := &p.Tasks[i]; int(t.Workflow) != free {
+			t.hold(plan.Placements[i].Target, len(p.Platform.Providers))
+		}
+	}
+	return p
+}
+
+// hold denies a task every other site.
+func (t *Task) hold(at, providers int) {
+	if at == Private {
+		t.PrivateOnly = true
+		return
+	}
+	t.PublicOnly = true
+	t.Deny = slices.Repeat([]bool{true}, providers)
+	t.Deny[at] = false
+}
+
+const revisions = 3
+
+// polish revises the parts that would pay most for what has not started.
+func (a *agreeing) polish() error {
+	bill, pinned := make([]pricing.Money, len(a.joint.Workflows)), make([]bool, len(a.joint.Tasks))
+	for _, f := range a.joint.Fixed {
+		pinned[f.Task] = true
+	}
+	for i := range a.joint.Tasks {
+		if !pinned[i] && a.best.Placements[i].Target != Private {
+			bill[a.joint.Tasks[i].Workflow] += a.best.Predicted.Tasks[i].Cost
+		}
+	}
+	order := make([]int, len(bill))
+	for w := range order {
+		order[w] = w
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(bill[y], bill[x]) })
+	for _, w := range order[:min(len(order), revisions)] {
+		if bill[w] == 0 || len(order) == 1 {
+			break
+		}
+		if err := a.revise(w); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -197,6 +310,9 @@ func (a *agreeing) agree(hopeless int) (Agreement, error) {
 		if err := a.tighten(l, ends[l.Part]); err != nil {
 			return Agreement{}, err
 		}
+	}
+	if err := a.polish(); err != nil {
+		return Agreement{}, err
 	}
 	late = slices.DeleteFunc(late, func(l Late) bool { return l.KeepUs <= l.DeadlineUs })
 	return Agreement{a.joint, a.best, late}, nil

@@ -331,3 +331,30 @@ func (j *Joint) Pass(plan *Plan, multipliers []float64, atUs int64) ([]Part, Out
 	}
 	return parts, o, nil
 }
+
+// Real leaves the phantoms out of a joint plan: what is to be started, and the
+// problem it belongs to.
+func (j *Joint) Real(plan *Plan) (*Joint, *Plan, error) {
+	var parts []Part
+	first := make([]int32, len(j.parts)) // part -> its first task without the phantoms
+	n := int32(0)
+	for k, part := range j.parts {
+		if first[k] = n - j.task[k]; !part.Phantom {
+			parts = append(parts, part)
+			n += int32(len(part.Problem.Tasks))
+		}
+	}
+	real, err := Join(*j.Problem, parts)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &Plan{Planner: plan.Planner, Placements: make([]Placement, n)}
+	for _, i := range plan.Order {
+		if k := j.Tasks[i].Workflow; !j.parts[k].Phantom {
+			out.Order = append(out.Order, i+first[k])
+			out.Placements[i+first[k]] = plan.Placements[i]
+		}
+	}
+	out.Predicted, err = Simulate(real.Problem, out, SimOptions{})
+	return real, out, err
+}
