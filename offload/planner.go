@@ -38,6 +38,7 @@ var strategies = []Strategy{
 	strategy("icpcp", "critical paths, each as a whole where it is cheapest in time", planICPCP),
 	strategy("skedulix", "queues at home, and buys what is still queued at its last moment", planSkedulix),
 	strategy("density", "buys what frees most private time per dollar, as few as needed; no worse than dato", planDensity),
+	strategy("pacer", "the cheapest plan found by seeds of all kinds and a search from the best of them", planPacer),
 }
 
 // Planners lists the planners.
@@ -84,8 +85,11 @@ func (g *planning) plan(name string, d *decision) (Plan, error) {
 			StartUs: t.StartUs, FinishUs: t.FinishUs, Cold: t.Cold, Reason: g.reason(d, &o, i),
 		}
 	}
+	for i, at := range d.notBefore {
+		plan.Placements[i].NotBeforeUs = at
+	}
 	for _, f := range g.p.Fixed {
-		plan.Placements[f.Task].Node = f.Node
+		plan.Placements[f.Task].Node, plan.Placements[f.Task].NotBeforeUs = f.Node, 0
 	}
 	plan.LowerBound = lowerBound(g)
 	return plan, nil

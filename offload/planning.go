@@ -166,12 +166,24 @@ func (g *planning) fastest(i int) option { return slices.MinFunc(g.options[i], o
 
 // knee is the cheapest option at most 1.3 times as slow as the fastest: with CPU
 // in proportion to memory, smaller sizes cost nearly the same and only eat slack.
-func (g *planning) knee(i int) option {
-	limit := g.fastest(i).wallUs
-	limit += limit * 3 / 10
+func (g *planning) knee(i int) option { return g.kneeAt(i, Private) }
+
+// kneeAt is the knee among one provider's options, if it has some; among all,
+// for Private.
+func (g *planning) kneeAt(i int, at int32) option {
+	fastest := int64(-1)
+	for _, o := range g.options[i] {
+		if (at < 0 || o.target == at) && (fastest < 0 || o.wallUs < fastest) {
+			fastest = o.wallUs
+		}
+	}
+	if fastest < 0 {
+		return g.knee(i)
+	}
+	limit := fastest + fastest*3/10
 	best := option{wallUs: -1}
 	for _, o := range g.options[i] {
-		if o.wallUs <= limit && (best.wallUs < 0 || o.cheaper(best) < 0) {
+		if (at < 0 || o.target == at) && o.wallUs <= limit && (best.wallUs < 0 || o.cheaper(best) < 0) {
 			best = o
 		}
 	}
@@ -197,8 +209,16 @@ func (g *planning) decision() *decision {
 
 func (d *decision) buy(i int, o option) { d.target[i], d.config[i] = o.target, o.config }
 
+// clone is a copy with sites and sizes of its own.
 func (d *decision) clone() *decision {
-	return &decision{d.order, slices.Clone(d.target), slices.Clone(d.config), d.node, d.notBefore}
+	return &decision{d.order, slices.Clone(d.target), slices.Clone(d.config), d.node, slices.Clone(d.notBefore)}
+}
+
+// copy is a copy that shares nothing.
+func (d *decision) copy() *decision {
+	c := d.clone()
+	c.order = slices.Clone(d.order)
+	return c
 }
 
 // movable says whether task i could be bought, and is not.
@@ -208,7 +228,12 @@ func (g *planning) movable(d *decision, i int) bool {
 
 // trial is a decision and what became of it.
 type trial struct {
-	d        *decision
+	d *decision
+	score
+}
+
+// score is what a simulation says of a decision.
+type score struct {
 	inTime   bool // by the goals, without violation
 	violated int
 	worstUs  int64 // the latest workflow beyond its goal; negative: all are early
@@ -219,9 +244,11 @@ type trial struct {
 
 // better prefers plans in time, then by cost; others by fewer violations, then
 // less lateness, then the earlier end.
-func (a *trial) better(b *trial) bool {
-	if b == nil || a.inTime != b.inTime {
-		return b == nil || a.inTime
+func (a *trial) better(b *trial) bool { return b == nil || a.score.better(&b.score) }
+
+func (a *score) better(b *score) bool {
+	if a.inTime != b.inTime {
+		return a.inTime
 	}
 	byEnd := cmp.Or(cmp.Compare(a.violated, b.violated), cmp.Compare(a.lateUs, b.lateUs), cmp.Compare(a.endsUs, b.endsUs))
 	byCost := cmp.Compare(a.cost, b.cost)
@@ -232,12 +259,14 @@ func (a *trial) better(b *trial) bool {
 }
 
 // try simulates a decision.
-func (g *planning) try(d *decision) *trial {
+func (g *planning) try(d *decision) *trial { return &trial{d, g.evaluate(d)} }
+
+func (g *planning) evaluate(d *decision) score {
 	g.decodes--
 	g.sim.run(d, nil)
-	t := &trial{d: d, inTime: g.sim.inTime(g.marginUs), violated: g.sim.violated, endsUs: g.sim.ends, cost: g.sim.cost()}
-	t.worstUs, t.lateUs = g.sim.lateness(g.marginUs)
-	return t
+	s := score{inTime: g.sim.inTime(g.marginUs), violated: g.sim.violated, endsUs: g.sim.ends, cost: g.sim.cost()}
+	s.worstUs, s.lateUs = g.sim.lateness(g.marginUs)
+	return s
 }
 
 // spent says whether the budget is used up.

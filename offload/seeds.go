@@ -1,0 +1,269 @@
+package offload
+
+import (
+	"math"
+	"slices"
+
+	"github.com/spillway/spillway/pricing"
+)
+
+// seeds are plans of all kinds for a search to start from, best first.
+func (g *planning) seeds(private *trial) []*trial {
+	found := []*trial{private}
+	add := func(t *trial) {
+		if t != nil {
+			found = append(found, t)
+		}
+	}
+	for _, pick := range []func(int) option{g.fastest, g.knee, g.cheapest} {
+		add(g.try(g.allPublic(pick)))
+	}
+	add(g.priced())
+	add(g.leastPrefix(g.byDensity()))
+	for _, choose := range []func(*planning) (*decision, error){planDato, planAlone, planLatest} {
+		add(g.shrunk(choose))
+	}
+	for _, choose := range []func(*planning) (*decision, error){planHEFT, planGreedy} {
+		add(g.placed(choose))
+	}
+	if in := g.incumbent(); in != nil {
+		add(g.try(in))
+	}
+	slices.SortStableFunc(found, func(a, b *trial) int {
+		switch {
+		case a.better(b):
+			return -1
+		case b.better(a):
+			return 1
+		}
+		return 0
+	})
+	return found
+}
+
+func (g *planning) cheapest(i int) option { return slices.MinFunc(g.options[i], option.cheaper) }
+
+// placement is about what placing every task costs, in decodes.
+const placement = 4
+
+// placed is the plan of another strategy; nil when the budget is spent.
+func (g *planning) placed(choose func(*planning) (*decision, error)) *trial {
+	if g.spent() {
+		return nil
+	}
+	seq := g.seq
+	d, err := choose(g)
+	g.seq, g.seen = seq, nil
+	g.decodes -= placement
+	if err != nil {
+		return nil
+	}
+	return g.try(d)
+}
+
+// shrunk plans for earlier and earlier deadlines until the plan meets the real
+// one.
+func (g *planning) shrunk(choose func(*planning) (*decision, error)) (best *trial) {
+	margin := g.marginUs
+	span := float64(g.longest())
+	for _, less := range []float64{0, 0.05, 0.12, 0.22, 0.4} {
+		g.marginUs = margin + int64(span*less)
+		t := g.placed(choose)
+		g.marginUs = margin
+		if t == nil {
+			break
+		}
+		t.score = g.evaluate(t.d)
+		if t.better(best) {
+			best = t
+		}
+		if t.inTime {
+			break
+		}
+	}
+	return best
+}
+
+// longest is the time from now to the last deadline.
+func (g *planning) longest() int64 {
+	last := g.p.DeadlineUs
+	for w := range g.p.Workflows {
+		last = max(last, g.p.Workflows[w].DeadlineUs)
+	}
+	return max(0, last-g.p.NowUs)
+}
+
+// planLatest is DATO's rule with latest finish times for sub-deadlines.
+func planLatest(g *planning) (*decision, error) {
+	took := g.bestTimes()
+	rank := g.p.graph.UpwardRank(func(i int) int64 { return took[i] }, nil)
+	return g.place(func(_ *placer, i int, home *slot, offers []offer) *offer {
+		return g.bySubDeadline(i, g.goal(i)-rank[i]+took[i], home, offers)
+	})
+}
+
+// planAlone is DATO's rule with sub-deadlines by private times.
+func planAlone(g *planning) (*decision, error) {
+	took := make([]int64, len(g.p.Tasks))
+	for i := range took {
+		took[i] = g.aloneUs(i)
+	}
+	due := g.subDeadlines(g.rank, took)
+	return g.place(func(_ *placer, i int, home *slot, offers []offer) *offer {
+		return g.bySubDeadline(i, due[i], home, offers)
+	})
+}
+
+// incumbent is the plan in force as a decision, if there is one.
+func (g *planning) incumbent() *decision {
+	if g.p.Incumbent == nil {
+		return nil
+	}
+	d, err := g.p.decide(g.p.Incumbent)
+	if err != nil {
+		return nil
+	}
+	base := g.decision()
+	for i := range d.target {
+		at := d.target[i]
+		if g.pinned[i] || at == Private && !g.home[i] || at != Private && !g.offers(i, at, d.config[i]) {
+			d.target[i], d.config[i] = base.target[i], base.config[i]
+		}
+	}
+	return d
+}
+
+func (g *planning) offers(i int, target, config int32) bool {
+	return slices.ContainsFunc(g.options[i], func(o option) bool { return o.target == target && o.config == config })
+}
+
+// priced buys by minimum cut at a price for each private core-microsecond: the
+// least price whose plan is in time. Then tasks that only the last price
+// bought go home, upstream first, by bisection. Egress is part of the cut, so
+// what is bought hangs together.
+func (g *planning) priced() *trial {
+	c := g.newPriceCut()
+	if c == nil {
+		return nil
+	}
+	low, high := c.low, c.high
+	var over, under *trial // in time at a higher price; late at a lower one
+	var best *trial
+	for range 9 {
+		if g.spent() {
+			break
+		}
+		price := math.Exp((math.Log(low) + math.Log(high)) / 2)
+		t := g.try(c.decide(g, price))
+		if t.better(best) {
+			best = t
+		}
+		if t.inTime {
+			over, high = t, price
+		} else {
+			under, low = t, price
+		}
+	}
+	if over == nil || under == nil {
+		return best
+	}
+	if t := g.between(over, under); t.better(best) {
+		return t
+	}
+	return best
+}
+
+// between takes home as much of what only the dearer plan buys as the deadline
+// allows.
+func (g *planning) between(over, under *trial) *trial {
+	var diff []int32
+	for _, i := range g.seq {
+		if over.d.target[i] != Private && under.d.target[i] == Private {
+			diff = append(diff, i)
+		}
+	}
+	low, high := 0, len(diff)
+	for high-low > 1 && !g.spent() {
+		m := (low + high) / 2
+		d := over.d.clone()
+		for _, i := range diff[:m] {
+			d.target[i] = Private
+		}
+		if t := g.try(d); t.inTime {
+			low = m
+			if t.better(over) {
+				over = t
+			}
+		} else {
+			high = m
+		}
+	}
+	return over
+}
+
+// priceCut is the minimum cut of priced for changing prices.
+type priceCut struct {
+	buy, egress []int64
+	work        []float64 // private core-microseconds; 0 for what is not free to move
+	low, high   float64   // prices that buy nothing and everything, pico-USD
+}
+
+func (g *planning) newPriceCut() *priceCut {
+	n := len(g.p.Tasks)
+	c := &priceCut{buy: make([]int64, n), egress: make([]int64, len(g.p.Files)), work: make([]float64, n), low: math.Inf(1)}
+	sum, work := 0.0, 0.0
+	for i := range n {
+		c.buy[i] = endless
+		if g.pinned[i] || len(g.options[i]) == 0 {
+			continue
+		}
+		knee := g.knee(i)
+		c.buy[i] = g.clamp(g.price(i, knee))
+		for _, f := range g.p.out.of(i) {
+			c.egress[f] = g.clamp(g.egress(int(knee.target), f))
+			sum += float64(c.egress[f])
+		}
+		if g.home[i] && g.homeUs[i] > 0 {
+			c.work[i] = float64(g.homeUs[i]) * float64(g.p.Tasks[i].Cores)
+			work += c.work[i]
+			density := float64(c.buy[i]) / c.work[i]
+			c.low, c.high = min(c.low, density), max(c.high, density)
+		}
+	}
+	if work == 0 {
+		return nil
+	}
+	c.low, c.high = c.low/2+1e-9, 2*c.high+20*sum/work+1e-9
+	return c
+}
+
+// decide is the plan at a price.
+func (c *priceCut) decide(g *planning, price float64) *decision {
+	d := g.decision()
+	stay := make([]int64, len(d.target))
+	for i := range stay {
+		switch {
+		case d.target[i] != Private:
+			stay[i] = endless
+		case c.work[i] > 0:
+			stay[i] = min(int64(price*c.work[i]), endless)
+		}
+	}
+	_, bought := newCut(g.p, stay, c.buy, c.egress).solve()
+	for i := range d.target {
+		if bought[i] && g.movable(d, i) {
+			d.buy(i, g.knee(i))
+		}
+	}
+	return d
+}
+
+// total is what all tasks cost to buy, each at its knee.
+func (g *planning) total() (sum pricing.Money) {
+	for i := range g.options {
+		if len(g.options[i]) > 0 {
+			sum += g.knee(i).cost
+		}
+	}
+	return sum
+}
