@@ -117,4 +117,8 @@ func TestGreedyOverflows(t *testing.T) {
 	p.Tasks[2].Parents = []int32{0}
 	plan = made(t, "greedy", p)
 	require.Equal(t, []int{Private, Private, Private, 0}, targets(&plan), "when c is ready a has ended")
+
+	p.Platform.Providers[0].Configs = []Config{{MemMiB: 1024, VCPU: 1}, {MemMiB: 700, VCPU: 0.9}}
+	plan = made(t, "greedy", p)
+	require.Equal(t, 1, plan.Placements[3].Config, "little slower, and cheaper")
 }

@@ -48,9 +48,6 @@ func newCriticalPaths(g *planning) *criticalPaths {
 		est: make([]int64, n), lft: make([]int64, n), start: make([]int64, n), pos: make([]int32, n),
 	}
 	c.todo.reset(n)
-	for _, f := range g.p.Fixed {
-		c.start[f.Task] = f.StartUs
-	}
 	order := g.p.graph.Order()
 	for k, i := range order {
 		c.pos[i] = int32(k)

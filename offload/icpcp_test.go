@@ -113,6 +113,24 @@ func TestICPCPBuysAPathAsAWhole(t *testing.T) {
 	}
 }
 
+// TestICPCPHurriesWhereAllIsLost: each task of a path that no site can keep in
+// time takes its fastest option, not the cheaper one that is little slower.
+func TestICPCPHurriesWhereAllIsLost(t *testing.T) {
+	p := diamond(5)
+	p.Platform.Providers[0].Configs = []Config{{MemMiB: 700, VCPU: 0.9}, {MemMiB: 1024, VCPU: 1}}
+	plan := made(t, "icpcp", p)
+	for i := range p.Tasks {
+		require.Equal(t, 1, plan.Placements[i].Config, "task %d", i)
+	}
+}
+
+// TestICPCPOrder is that of the planned starts: c and b at 10, the shorter first;
+// e at 40.
+func TestICPCPOrder(t *testing.T) {
+	plan := made(t, "icpcp", diamond(43))
+	require.Equal(t, []int32{0, 2, 1, 3, 4}, plan.Order)
+}
+
 // TestICPCPMenu: one size for the whole path, large enough for each of its tasks;
 // whom a smaller one serves as fast for less takes that.
 func TestICPCPMenu(t *testing.T) {
@@ -140,7 +158,7 @@ func TestICPCPMenu(t *testing.T) {
 func TestICPCPUpdates(t *testing.T) {
 	paths, tightened := 0, 0
 	for seed := range uint64(200) {
-		p := generated(t, seed)
+		p := several(t, seed)
 		c := newCriticalPaths(newPlan(t, p))
 		hopeless := false
 		for last := c.critical(exits(p)); last >= 0; last = c.critical(exits(p)) {

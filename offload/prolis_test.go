@@ -26,10 +26,10 @@ func TestEtaIsZeroWhenThetaToTheMinusCCRExceedsR(t *testing.T) {
 }
 
 // TestProbabilisticRank: rank(i) = took(i) + max over children of (rank(child) +
-// eta * transfer); the transfer of 10 MB takes 10 s, the tasks 10 and 20.
+// eta * transfer); the transfer of 8 MB takes 10 s, the tasks 10 and 20.
 func TestProbabilisticRank(t *testing.T) {
 	p := chainAndOne(100)
-	p.Files = []File{{Name: "ab", Size: 10e6}}
+	p.Files, p.Platform.WAN.LatencyUs = []File{{Name: "ab", Size: 8e6}}, 2*second
 	p.Tasks[0].Out, p.Tasks[1].In = []int32{0}, []int32{0}
 	near, far := 0, 0
 	for seed := range int64(400) {
@@ -63,10 +63,8 @@ func TestProbabilisticRankWithoutFiles(t *testing.T) {
 // TestSubDeadlines: due(i) = release + (goal - release) * (top - rank + took) / top.
 func TestSubDeadlines(t *testing.T) {
 	p := chainAndOne(60)
-	due := func() []int64 {
-		g := newPlan(t, p)
-		return g.subDeadlines([]int64{30, 20, 10}, []int64{10, 20, 10})
-	}
+	took := []int64{10, 20, 10}
+	due := func() []int64 { return newPlan(t, p).subDeadlines([]int64{30, 20, 10}, took) }
 	require.Equal(t, []int64{20 * second, 60 * second, 60 * second}, due())
 	p.MarginUs = 6 * second
 	require.Equal(t, []int64{18 * second, 54 * second, 54 * second}, due(), "the goal is 54")
@@ -77,6 +75,8 @@ func TestSubDeadlines(t *testing.T) {
 	p.Tasks[2].Workflow = 1
 	p.Workflows = []Workflow{{DeadlineUs: 30 * second}, {ReleaseUs: 40 * second, DeadlineUs: 90 * second}}
 	require.Equal(t, []int64{10 * second, 30 * second, 90 * second}, due(), "each workflow its own")
+	p.Tasks[1].Workflow, took = 1, []int64{10, 10, 5}
+	require.Equal(t, []int64{10 * second, 65 * second, micros(77.5)}, due(), "and its own top")
 	p.Workflows[1].DeadlineUs = 0
 	require.Greater(t, due()[2], int64(1e12), "without a deadline there is time enough")
 }
@@ -116,6 +116,7 @@ func TestProLiSTakesTheCheapestInTime(t *testing.T) {
 func TestProLiSIsDatoWithoutFiles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &Problem{Platform: oneCore(), Seed: rapid.Int64().Draw(t, "seed")}
+		p.Platform.Providers[0].SpeedPerVCPU = rapid.SampledFrom([]float64{1, 4}).Draw(t, "speed")
 		for i := range rapid.IntRange(1, 12).Draw(t, "n") {
 			task := Task{ID: "t", Cores: 1, MemBytes: mib, RuntimeS: float64(rapid.IntRange(0, 30).Draw(t, "s"))}
 			if i > 0 && rapid.Bool().Draw(t, "child") {

@@ -40,21 +40,20 @@ func TestRandomBuysTheSmallestPrefix(t *testing.T) {
 	require.False(t, made(t, "random", alike(10, 9)).Predicted.DeadlineMet)
 }
 
-// TestRandomScansFromTheSmallEnd: with a quota of one, neither few nor many
-// bought tasks are in time.
+// TestRandomScansFromTheSmallEnd: with three cores and a quota of one, neither
+// fewer nor more than five of twenty are in time.
 func TestRandomScansFromTheSmallEnd(t *testing.T) {
-	p := alike(10, 65)
-	p.Platform.Providers[0].Quota = 1
-	for bought, inTime := range map[int]bool{3: false, 4: true, 6: true, 7: false, 10: false} {
-		g, err := newPlanning(p, Budget{})
-		require.NoError(t, err)
+	p := alike(20, 55)
+	p.Platform.Nodes[0].Cores, p.Platform.Providers[0].Quota = 3, 1
+	for bought := range 21 {
+		g := newPlan(t, p)
 		d := g.decision()
 		for i := range bought {
 			d.buy(i, g.knee(i))
 		}
-		require.Equal(t, inTime, g.try(d).inTime, "%d bought", bought)
+		require.Equal(t, bought == 5, g.try(d).inTime, "%d bought", bought)
 	}
-	require.Equal(t, 4, made(t, "random", p).Predicted.Offloaded)
+	require.Equal(t, 5, made(t, "random", p).Predicted.Offloaded)
 }
 
 func TestRandomIsDrawnFromTheSeed(t *testing.T) {
