@@ -36,21 +36,13 @@ func planDensity(g *planning) (*decision, error) {
 // seek is a plan, the rivals and the densest share, best first.
 func (g *planning) seek(first *trial) []*trial {
 	found := append(g.rivals(), g.leastPrefix(g.byDensity()), first)
-	slices.SortStableFunc(found, func(a, b *trial) int {
-		switch {
-		case a.better(b):
-			return -1
-		case b.better(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(found, byScore)
 	return found
 }
 
 // finish improves the best few plans, since the dearer one may end up cheaper.
 func (g *planning) finish(found []*trial) (best *trial) {
-	for _, t := range found[:min(len(found), finalists)] {
+	for _, t := range found[:min(len(found), contenders)] {
 		if t = g.takeHome(g.closure(t)); t.better(best) {
 			best = t
 		}
@@ -58,7 +50,7 @@ func (g *planning) finish(found []*trial) (best *trial) {
 	return best
 }
 
-const finalists = 3
+const contenders = 3
 
 // relax gives up margin where no plan keeps it: the goals move half way from
 // the earliest ends found to the deadlines, which a cheaper plan may still reach.

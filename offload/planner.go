@@ -5,9 +5,11 @@ import "slices"
 // Budget limits a planner's effort. The caller owns clocks: Stop may look at
 // one. Equal problems and budgets that never stop early give equal plans.
 type Budget struct {
-	Decodes  int         // simulations it may run; 0: the planner's default
-	Stop     func() bool // asked between simulations; nil: never
-	Parallel int         // simulations at once, for planners that can; 0: 1
+	Decodes int         // simulations it may run; 0: the planner's default
+	Stop    func() bool // asked between simulations; nil: never
+	// Parallel calls a job for 0 to jobs-1, in any order or at once, and returns
+	// when all have ended; nil: one after the other. Plans do not depend on it.
+	Parallel func(jobs int, job func(k int))
 }
 
 // Planner decides every placement of a problem, keeps what is Fixed where it

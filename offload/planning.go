@@ -31,7 +31,9 @@ type planning struct {
 	sim      *simulator
 	marginUs int64 // planned this much before each deadline
 	decodes  int
+	asked    int // decodes the caller asked for; 0: the default
 	stop     func() bool
+	parallel func(jobs int, job func(k int))
 	home     []bool     // may and can run privately
 	homeUs   []int64    // run time on the fastest node; 0 where home is false
 	options  [][]option // per provider undominated, each provider's fastest first
@@ -50,9 +52,12 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 	}
 	n := len(p.Tasks)
 	g := &planning{
-		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, stop: b.Stop,
+		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, asked: b.Decodes, stop: b.Stop, parallel: b.Parallel,
 		home: make([]bool, n), homeUs: make([]int64, n), options: make([][]option, n),
 		pinned: make([]bool, n), because: make([]string, n),
+	}
+	if g.parallel == nil {
+		g.parallel = inTurn
 	}
 	if g.decodes <= 0 {
 		g.decodes = defaultDecodes
@@ -68,6 +73,12 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 	g.rank = p.graph.UpwardRank(g.aloneUs, nil)
 	g.seq = g.byUrgency(g.rank)
 	return g, nil
+}
+
+func inTurn(jobs int, job func(k int)) {
+	for k := range jobs {
+		job(k)
+	}
 }
 
 // consider finds how task i can run.

@@ -29,15 +29,7 @@ func (g *planning) seeds(private *trial) []*trial {
 	if in := g.incumbent(); in != nil {
 		add(g.try(in))
 	}
-	slices.SortStableFunc(found, func(a, b *trial) int {
-		switch {
-		case a.better(b):
-			return -1
-		case b.better(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(found, byScore)
 	return found
 }
 
