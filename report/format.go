@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spillway/spillway/internal/draw"
 	"github.com/spillway/spillway/pricing"
 )
 
@@ -37,27 +38,7 @@ func decimalSeconds(d time.Duration) string {
 }
 
 // span says a duration to people in at most two units.
-func span(d time.Duration) string {
-	sign := ""
-	if d < 0 {
-		sign, d = "-", -d
-	}
-	switch {
-	case d == 0:
-		return "0 s"
-	case d < 999500*time.Microsecond:
-		return fmt.Sprintf("%s%.3g ms", sign, d.Seconds()*1e3)
-	case d < 59950*time.Millisecond:
-		return fmt.Sprintf("%s%.3g s", sign, d.Seconds())
-	case d < time.Hour-500*time.Millisecond:
-		d = d.Round(time.Second)
-		return fmt.Sprintf("%s%d m %02d s", sign, d/time.Minute, d%time.Minute/time.Second)
-	case d < 100*time.Hour:
-		d = d.Round(time.Minute)
-		return fmt.Sprintf("%s%d h %02d m", sign, d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%s%.0f d", sign, d.Hours()/24)
-}
+func span(d time.Duration) string { return draw.Span(d) }
 
 // signed is a span with its sign, "+1.2 s".
 func signed(d time.Duration) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillway/spillway/internal/draw"
 	"github.com/spillway/spillway/workflow"
 )
 
@@ -75,7 +76,7 @@ func (p *page) axis(s scaleBar, label int) {
 // unfolded draws a row a task.
 func (p *page) unfolded(s scaleBar, label int, at *site) {
 	for _, b := range at.bars {
-		t := &p.Tasks[b.task]
+		t := &p.Tasks[b.Task]
 		cells := p.blank(s)
 		if t.planned() {
 			from, _ := p.since(t.PlannedStart)
@@ -84,7 +85,7 @@ func (p *page) unfolded(s scaleBar, label int, at *site) {
 				cells[c] = '·'
 			}
 		}
-		from, to := s.col(b.from), s.col(b.to)
+		from, to := s.col(b.From), s.col(b.To)
 		if to == from {
 			from = min(from, s.cols-1)
 			to = from + 1
@@ -104,9 +105,9 @@ func short(at *site) string {
 	return clean(name)
 }
 
-func (p *page) ink(at *site, b bar) rune {
+func (p *page) ink(at *site, b draw.Bar) rune {
 	switch {
-	case b.failed:
+	case b.Failed:
 		return 'x'
 	case at.private():
 		return '█'
@@ -120,7 +121,7 @@ const steps = " ▁▂▃▄▅▆▇█"
 func (p *page) folded(s scaleBar, label int, at *site) {
 	cells := p.blank(s)
 	levels := []rune(steps)
-	for c, n := range at.usage(s.total, s.cols) {
+	for c, n := range draw.Usage(at.bars, s.total, s.cols) {
 		if n > 0 {
 			level := int(n/float64(at.lanes)*float64(len(levels)-1) + 0.5)
 			cells[c] = levels[max(level, 1)]

@@ -5,22 +5,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spillway/spillway/internal/draw"
 	"github.com/spillway/spillway/workflow"
 )
 
-// bar is one execution in a picture, in time from the start of the run.
-type bar struct {
-	task       int // index in Tasks
-	from, to   time.Duration
-	lane       int // within its site
-	failed     bool
-	unfinished bool
-}
-
-// site is one site's part of a picture.
+// site is one site's part of a picture: its executions, in order of their
+// beginning and in time from the start of the run.
 type site struct {
 	name  string
-	bars  []bar
+	bars  []draw.Bar
 	lanes int // rows so that no two bars overlap
 }
 
@@ -78,8 +71,8 @@ func (r *Report) sites(span func(*Task) (from, to time.Duration, ok bool)) []sit
 			at[t.Site] = s
 			out = append(out, site{name: t.Site})
 		}
-		out[s].bars = append(out[s].bars, bar{
-			task: k, from: from, to: to, failed: t.State == workflow.TaskFailed, unfinished: !t.State.Terminal(),
+		out[s].bars = append(out[s].bars, draw.Bar{
+			Task: k, From: from, To: to, Failed: t.State == workflow.TaskFailed, Going: !t.State.Terminal(),
 		})
 	}
 	slices.SortFunc(out, func(a, b site) int {
@@ -89,39 +82,8 @@ func (r *Report) sites(span func(*Task) (from, to time.Duration, ok bool)) []sit
 		return cmp.Compare(a.name, b.name)
 	})
 	for i := range out {
-		out[i].stack()
-	}
-	return out
-}
-
-// stack gives each bar the lowest lane that is free when it begins.
-func (s *site) stack() {
-	slices.SortStableFunc(s.bars, func(a, b bar) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), cmp.Compare(a.task, b.task))
-	})
-	var free []time.Duration // by lane: when it is free again
-	for k := range s.bars {
-		b := &s.bars[k]
-		b.lane = slices.IndexFunc(free, func(t time.Duration) bool { return t <= b.from })
-		if b.lane < 0 {
-			b.lane = len(free)
-			free = append(free, 0)
-		}
-		free[b.lane] = b.to
-	}
-	s.lanes = len(free)
-}
-
-// usage is the mean number of bars at once in each of n equal parts of a span.
-func (s *site) usage(total time.Duration, n int) []float64 {
-	out := make([]float64, n)
-	part := float64(total) / float64(n)
-	for _, b := range s.bars {
-		first := min(int(float64(b.from)/part), n-1)
-		for k := max(first, 0); k < n && float64(k)*part < float64(b.to); k++ {
-			overlap := min(float64(b.to), float64(k+1)*part) - max(float64(b.from), float64(k)*part)
-			out[k] += max(0, overlap) / part
-		}
+		draw.SortBars(out[i].bars)
+		out[i].lanes = draw.AtOnce(out[i].bars)
 	}
 	return out
 }

@@ -3,133 +3,162 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/spillway/spillway/internal/draw"
 	"github.com/spillway/spillway/offload"
+	"github.com/spillway/spillway/pricing"
 )
 
-// Sizes of the drawing, in pixels.
-const (
-	drawingWidth = 1000
-	laneHeight   = 14
-	laneLabel    = 130
-	drawingTop   = 40
-)
+// manyNodes are drawn as one.
+const manyNodes = 8
 
-// bar is one task in a lane.
-type bar struct {
-	task          int
-	lane          int
-	start, finish int64
-	lanes         int // it covers: one a core at home
+// drawPlan writes a plan as SVG: a lane for every private core and for every
+// function running at once, by provider and size, what the links carry, and a
+// line at the deadline.
+func drawPlan(w io.Writer, p *planned) error {
+	o, err := offload.Simulate(p.problem, &p.plan, offload.SimOptions{Trace: true})
+	if err != nil {
+		return err
+	}
+	g := gantt{planned: p, outcome: &o}
+	picture := draw.Gantt{
+		Title:    p.graph.Spec.Name + ": planned by " + p.plan.Planner,
+		Subtitle: g.subtitle(), Deadline: micros(p.problem.DeadlineUs),
+		Panels: []draw.Panel{{Groups: slices.Concat(g.private(), g.bought(), g.links())}},
+	}
+	return picture.WriteSVG(w)
 }
 
-// site is one group of lanes: a private node or a provider.
-type siteLanes struct {
-	name  string
-	bars  []bar
-	lanes int
+func micros(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// gantt is a plan on its way to a picture.
+type gantt struct {
+	*planned
+	outcome *offload.Outcome
 }
 
-// drawPlan writes a plan as SVG: a lane for every private core in use and every
-// function running at once, a bar for every task, a line at the deadline.
-func drawPlan(w io.Writer, p *offload.Problem, plan *offload.Plan) error {
-	sites, height := layOut(p, plan), drawingTop
-	end := max(p.DeadlineUs, 1)
-	if plan.Predicted.MakespanUs != offload.Never {
-		end = max(end, plan.Predicted.MakespanUs)
+func (g *gantt) subtitle() string {
+	took := "never ends"
+	if g.outcome.MakespanUs != offload.Never {
+		took = draw.Span(micros(g.outcome.MakespanUs))
 	}
-	for _, s := range sites {
-		height += s.lanes*laneHeight + 10
+	parts := []string{took, dollars(g.outcome.Cost), fmt.Sprintf("%d of %s offloaded", g.outcome.Offloaded, count(len(g.problem.Tasks), "task"))}
+	if b := &g.plan.LowerBound; g.problem.DeadlineUs > 0 && !b.Infeasible {
+		parts = slices.Insert(parts, 2, "no plan in time below "+dollars(b.Cost))
 	}
-	out := bufio.NewWriter(w)
-	x := func(us int64) float64 { return laneLabel + float64(us)/float64(end)*(drawingWidth-laneLabel-20) }
-	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="11">`+"\n",
-		drawingWidth, height+10, drawingWidth, height+10)
-	fmt.Fprintf(out, `<rect width="100%%" height="100%%" fill="white"/>`+"\n")
-	fmt.Fprintf(out, `<text x="8" y="18" font-size="13">%s: %s, %s</text>`+"\n", escape(plan.Planner), span(plan.Predicted.MakespanUs), escape(dollars(plan.Predicted.Cost)))
-	y := drawingTop
-	for _, s := range sites {
-		fmt.Fprintf(out, `<text x="8" y="%d">%s</text>`+"\n", y+11, escape(shorten(s.name, 20)))
-		for _, b := range s.bars {
-			drawBar(out, p, plan, b, x(b.start), max(0.5, x(b.finish)-x(b.start)), y+b.lane*laneHeight)
-		}
-		y += s.lanes*laneHeight + 10
-	}
-	if p.DeadlineUs > 0 {
-		fmt.Fprintf(out, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#b00020" stroke-dasharray="4 3"/>`+"\n", x(p.DeadlineUs), drawingTop-6, x(p.DeadlineUs), height)
-		fmt.Fprintf(out, `<text x="%.1f" y="%d" fill="#b00020" text-anchor="end">deadline %s</text>`+"\n", x(p.DeadlineUs), drawingTop-10, span(p.DeadlineUs))
-	}
-	fmt.Fprintln(out, "</svg>")
-	return out.Flush()
+	return strings.Join(parts, ", ")
 }
 
-func drawBar(out io.Writer, p *offload.Problem, plan *offload.Plan, b bar, x, width float64, y int) {
-	colour := "#4878a8"
-	if plan.Placements[b.task].Target != offload.Private {
-		colour = "#d98032"
-	}
-	fmt.Fprintf(out, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s" stroke="white" stroke-width="0.5"><title>%s %s-%s %s</title></rect>`+"\n",
-		x, y, width, b.lanes*laneHeight-2, colour, escape(p.Tasks[b.task].ID), span(b.start), span(b.finish), escape(dollars(plan.Predicted.Tasks[b.task].Cost)))
-}
-
-// layOut groups tasks by site and gives each the first lanes that are free.
-func layOut(p *offload.Problem, plan *offload.Plan) []siteLanes {
-	sites := make([]siteLanes, len(p.Platform.Nodes)+len(p.Platform.Providers))
-	for k := range p.Platform.Nodes {
-		sites[k].name = strings.TrimSpace("private " + p.Platform.Nodes[k].Name)
-	}
-	for k := range p.Platform.Providers {
-		sites[len(p.Platform.Nodes)+k].name = p.Platform.Providers[k].Name
-	}
-	for i := range plan.Placements {
-		pl, t := &plan.Placements[i], &plan.Predicted.Tasks[i]
-		if t.FinishUs == offload.Never {
+// bars are those of the tasks that run somewhere.
+func (g *gantt) bars(at func(i int) bool, width func(i int) int) (bars []draw.Bar) {
+	for i := range g.outcome.Tasks {
+		t := &g.outcome.Tasks[i]
+		if t.FinishUs == offload.Never || !at(i) {
 			continue
 		}
-		at, lanes := t.Node, p.Tasks[i].Cores
-		if pl.Target != offload.Private {
-			at, lanes = len(p.Platform.Nodes)+pl.Target, 1
+		note := fmt.Sprintf("%s: %s to %s", g.problem.Tasks[i].ID, draw.Span(micros(t.StartUs)), draw.Span(micros(t.FinishUs)))
+		if t.Cost > 0 {
+			note += ", " + dollars(t.Cost)
 		}
-		sites[at].bars = append(sites[at].bars, bar{task: i, start: t.StartUs, finish: t.FinishUs, lanes: lanes})
+		if t.Cold {
+			note += ", cold start"
+		}
+		bars = append(bars, draw.Bar{
+			From: micros(t.StartUs), To: micros(t.FinishUs), Task: i, Label: g.problem.Tasks[i].ID, Note: note, Width: width(i),
+		})
 	}
-	sites = slices.DeleteFunc(sites, func(s siteLanes) bool { return len(s.bars) == 0 })
-	for k := range sites {
-		sites[k].stack()
-	}
-	return sites
+	return bars
 }
 
-// stack gives each bar the lowest run of lanes that is free when it starts.
-func (s *siteLanes) stack() {
-	slices.SortStableFunc(s.bars, func(x, y bar) int { return cmp.Compare(x.start, y.start) })
-	var free []int64 // by lane: when its last bar ends
-	for k := range s.bars {
-		b := &s.bars[k]
-		for {
-			for len(free) < b.lane+b.lanes {
-				free = append(free, 0)
-			}
-			if slices.Max(free[b.lane:b.lane+b.lanes]) <= b.start {
-				break
-			}
-			b.lane++
-		}
-		for l := b.lane; l < b.lane+b.lanes; l++ {
-			free[l] = b.finish
-		}
+// private is a group a node, or one of all where there are many.
+func (g *gantt) private() (groups []draw.Group) {
+	nodes := g.problem.Platform.Nodes
+	home := func(name string, cores int, at func(node int) bool) {
+		bars := g.bars(func(i int) bool { return g.plan.Placements[i].Target == offload.Private && at(g.outcome.Tasks[i].Node) },
+			func(i int) int { return g.problem.Tasks[i].Cores })
+		groups = append(groups, draw.Group{
+			Name: name, Kind: draw.Home, Legend: "private", Lanes: cores, Bars: bars,
+			Note: count(cores, "core") + ", " + count(len(bars), "task"),
+		})
 	}
-	s.lanes = len(free)
+	if len(nodes) > manyNodes {
+		cores := 0
+		for k := range nodes {
+			cores += nodes[k].Cores
+		}
+		home("private, "+count(len(nodes), "node"), cores, func(int) bool { return true })
+		return groups
+	}
+	for k := range nodes {
+		name := "private"
+		if len(nodes) > 1 {
+			name += " " + cmp.Or(nodes[k].Name, fmt.Sprint(k))
+		}
+		home(name, nodes[k].Cores, func(node int) bool { return node == k })
+	}
+	return groups
 }
 
-func escape(text string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
-	return b.String()
+// bought is a group for every size of function in use.
+func (g *gantt) bought() (groups []draw.Group) {
+	for q := range g.problem.Platform.Providers {
+		provider := &g.problem.Platform.Providers[q]
+		for c := range provider.Configs {
+			bars := g.bars(func(i int) bool {
+				pl := &g.plan.Placements[i]
+				return pl.Target == q && pl.Config == c
+			}, func(int) int { return 1 })
+			if len(bars) == 0 {
+				continue
+			}
+			cold, cost := 0, pricing.Money(0)
+			for k := range bars {
+				t := &g.outcome.Tasks[bars[k].Task]
+				cost += t.Cost
+				if t.Cold {
+					cold++
+				}
+			}
+			groups = append(groups, draw.Group{
+				Name: fmt.Sprintf("%s %d MiB", provider.Name, provider.Configs[c].MemMiB), Kind: draw.Away, Provider: q,
+				Legend: provider.Name, Bars: bars,
+				Note: fmt.Sprintf("%s, %s, %s", count(len(bars), "task"), count(cold, "cold start"), dollars(cost)),
+			})
+		}
+	}
+	return groups
 }
+
+// links is one group for what is on its way up, down and across.
+func (g *gantt) links() []draw.Group {
+	var bars []draw.Bar
+	for _, t := range g.outcome.Transfers {
+		bars = append(bars, draw.Bar{From: micros(t.StartUs), To: micros(t.ArriveUs), Lane: lane(&t)})
+	}
+	if len(bars) == 0 {
+		return nil
+	}
+	o := g.outcome
+	return []draw.Group{{
+		Name: "transfers: up, down, across", Kind: draw.Wires, Bars: bars,
+		Note: fmt.Sprintf("%s up, %s down, %s across", megabytes(o.UpBytes), megabytes(o.DownBytes), megabytes(o.CrossBytes)),
+	}}
+}
+
+func lane(t *offload.Transfer) int {
+	switch {
+	case t.From == offload.Private:
+		return 0
+	case t.To == offload.Private:
+		return 1
+	}
+	return 2
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.4g MB", float64(n)/1e6) }

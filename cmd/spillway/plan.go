@@ -61,7 +61,7 @@ func (a *app) planCommand() *cobra.Command {
 		case "json":
 			err = a.printJSON(p.doc())
 		case "svg":
-			err = drawPlan(a.out, p.problem, &p.plan)
+			err = drawPlan(a.out, p)
 		default:
 			err = a.printPlan(p, f.all)
 		}
