@@ -174,7 +174,7 @@ func TestSimplePlannersAreTheReferences(t *testing.T) {
 func TestDensestFirst(t *testing.T) {
 	g, err := newPlanning(chainAndOne(40), Budget{})
 	require.NoError(t, err)
-	require.Equal(t, []int32{1, 0, 2}, g.byDensity())
+	require.Equal(t, []int32{1, 0, 2}, g.byDensity(0))
 }
 
 // TestNothingIsBoughtForNothing: hardly ever can one bought task of a plan come

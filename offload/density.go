@@ -35,7 +35,7 @@ func planDensity(g *planning) (*decision, error) {
 
 // seek is a plan, the rivals and the densest share, best first.
 func (g *planning) seek(first *trial) []*trial {
-	found := append(g.rivals(), g.leastPrefix(g.byDensity()), first)
+	found := append(g.rivals(), g.leastPrefix(g.byDensity(0)), first)
 	slices.SortStableFunc(found, byScore)
 	return found
 }
@@ -129,14 +129,21 @@ func (g *planning) leastPrefix(queue []int32) *trial {
 }
 
 // byDensity orders the tasks that could be bought by price per private core
-// time freed; the price includes the egress of final outputs.
-func (g *planning) byDensity() []int32 {
+// time freed; the price includes the egress of final outputs, and that of the
+// others with the probability that they come back.
+func (g *planning) byDensity(back float64) []int32 {
 	d := g.decision()
 	density := make([]float64, len(g.p.Tasks))
 	var queue []int32
 	for i := range g.p.Tasks {
 		if g.movable(d, i) && g.homeUs[i] > 0 {
-			price := float64(g.price(i, g.knee(i)))
+			knee := g.knee(i)
+			price := float64(g.price(i, knee))
+			for _, f := range g.p.out.of(i) {
+				if len(g.p.readers.of(int(f))) > 0 && back > 0 {
+					price += back * float64(g.egress(int(knee.target), f))
+				}
+			}
 			density[i] = price / (float64(g.homeUs[i]) * float64(g.p.Tasks[i].Cores))
 			queue = append(queue, int32(i))
 		}

@@ -54,16 +54,22 @@ func (g *planning) walks(found []*trial, decodes int) []*trial {
 // sorts what comes out, best first. The order of the work does not matter.
 func (g *planning) each(found []*trial, decodes int, work func(f *planning, t *trial, k int) *trial) []*trial {
 	out := make([]*trial, len(found))
-	forks := make([]*planning, len(found))
-	for k := range found {
-		forks[k] = g.fork(decodes)
-	}
-	g.parallel(len(found), func(k int) { out[k] = work(forks[k], found[k], k) })
-	for _, f := range forks {
-		g.decodes -= decodes - f.decodes
-	}
+	g.share(len(found), decodes, func(f *planning, k int) { out[k] = work(f, found[k], k) })
 	slices.SortStableFunc(out, byScore)
 	return out
+}
+
+// share does jobs side by side, each with that many decodes of its own.
+func (g *planning) share(jobs, decodes int, job func(f *planning, k int)) {
+	used := make([]int, jobs)
+	g.parallel(jobs, func(k int) {
+		f := g.fork(decodes)
+		job(f, k)
+		used[k] = decodes - f.decodes
+	})
+	for _, u := range used {
+		g.decodes -= u
+	}
 }
 
 func byScore(a, b *trial) int {
@@ -92,7 +98,7 @@ func (g *planning) polish(t *trial, rounds int) *trial {
 	}
 	for range rounds {
 		before := t
-		t = g.closure(t)
+		t = g.reorder(g.closure(t))
 		t = g.sweep(t, g.homeward(t), 60)
 		t = g.sweep(t, g.smaller(t, nil), 40)
 		t = g.sweep(t, g.smaller(t, g.slack(t)), 40)
@@ -107,5 +113,5 @@ func (g *planning) polish(t *trial, rounds int) *trial {
 // second on a machine of 2025, and a hundred for what is larger.
 func (g *planning) effort() int {
 	work := len(g.p.Tasks) + g.p.graph.Edges() + len(g.p.in.item) + len(g.p.out.item)
-	return max(100, 2_500_000/max(1, work))
+	return max(100, 4_000_000/max(1, work))
 }

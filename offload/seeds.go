@@ -2,32 +2,43 @@ package offload
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/spillway/spillway/pricing"
 )
 
-// seeds are plans of all kinds for a search to start from, best first.
+// seeds are plans of all kinds for a search to start from, best first. Each is
+// closed at once: what is cheaper to buy as well than to fetch from is bought.
 func (g *planning) seeds(private *trial) []*trial {
+	jobs := []func(f *planning) *trial{
+		func(f *planning) *trial { return f.priced(1) },
+		func(f *planning) *trial { return f.try(f.allPublic(f.fastest)) },
+		func(f *planning) *trial { return f.try(f.allPublic(f.knee)) },
+		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0)) },
+		func(f *planning) *trial { return f.shrunk(planDato) },
+		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0.5)) },
+		func(f *planning) *trial { return f.shrunk(planLatest) },
+		func(f *planning) *trial { return f.try(f.allPublic(f.cheapest)) },
+		func(f *planning) *trial { return f.shrunk(planAlone) },
+		func(f *planning) *trial { return f.placed(planHEFT) },
+		func(f *planning) *trial { return f.priced(2) },
+		func(f *planning) *trial { return f.placed(planGreedy) },
+	}
+	out := make([]*trial, len(jobs))
+	g.share(len(jobs), 30, func(f *planning, k int) {
+		if t := jobs[k](f); t != nil {
+			out[k] = f.closure(t)
+		}
+	})
 	found := []*trial{private}
-	add := func(t *trial) {
+	if in := g.incumbent(); in != nil {
+		found = append(found, g.try(in))
+	}
+	for _, t := range out {
 		if t != nil {
 			found = append(found, t)
 		}
-	}
-	for _, pick := range []func(int) option{g.fastest, g.knee, g.cheapest} {
-		add(g.try(g.allPublic(pick)))
-	}
-	add(g.priced())
-	add(g.leastPrefix(g.byDensity()))
-	for _, choose := range []func(*planning) (*decision, error){planDato, planAlone, planLatest} {
-		add(g.shrunk(choose))
-	}
-	for _, choose := range []func(*planning) (*decision, error){planHEFT, planGreedy} {
-		add(g.placed(choose))
-	}
-	if in := g.incumbent(); in != nil {
-		add(g.try(in))
 	}
 	slices.SortStableFunc(found, byScore)
 	return found
@@ -133,8 +144,11 @@ func (g *planning) offers(i int, target, config int32) bool {
 // least price whose plan is in time. Then tasks that only the last price
 // bought go home, upstream first, by bisection. Egress is part of the cut, so
 // what is bought hangs together.
-func (g *planning) priced() *trial {
-	c := g.newPriceCut()
+//
+// Tasks of a kind cost nearly the same, and a price would buy all or none of
+// them: the draw varies their prices by 5 %.
+func (g *planning) priced(draw uint64) *trial {
+	c := g.newPriceCut(rand.New(rand.NewPCG(uint64(g.p.Seed), draw)))
 	if c == nil {
 		return nil
 	}
@@ -200,7 +214,7 @@ type priceCut struct {
 	low, high   float64   // prices that buy nothing and everything, pico-USD
 }
 
-func (g *planning) newPriceCut() *priceCut {
+func (g *planning) newPriceCut(rng *rand.Rand) *priceCut {
 	n := len(g.p.Tasks)
 	c := &priceCut{buy: make([]int64, n), egress: make([]int64, len(g.p.Files)), work: make([]float64, n), low: math.Inf(1)}
 	sum, work := 0.0, 0.0
@@ -210,7 +224,7 @@ func (g *planning) newPriceCut() *priceCut {
 			continue
 		}
 		knee := g.knee(i)
-		c.buy[i] = g.clamp(g.price(i, knee))
+		c.buy[i] = int64(float64(g.clamp(g.price(i, knee))) * (0.95 + 0.1*rng.Float64()))
 		for _, f := range g.p.out.of(i) {
 			c.egress[f] = g.clamp(g.egress(int(knee.target), f))
 			sum += float64(c.egress[f])

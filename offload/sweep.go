@@ -88,20 +88,55 @@ func (g *planning) optionOf(d *decision, i int) option {
 
 func (g *planning) billed(d *decision, i int) pricing.Money { return g.optionOf(d, i).cost }
 
+// reorder gives a plan an order by the latest starts that it leaves: tasks that
+// have little slack go first (forward-backward improvement, Li and Willis, 1992),
+// or by ranks along its own sites.
+func (g *planning) reorder(t *trial) *trial {
+	last := g.latestFinish(t, true)
+	took := make([]int64, len(last))
+	for i := range took {
+		took[i] = g.sim.task[i].FinishUs - g.sim.task[i].StartUs
+	}
+	alone := g.latestFinish(t, false)
+	for _, ends := range [][]int64{last, alone} {
+		d := t.d.clone()
+		d.order = slices.Clone(g.p.graph.Order())
+		slices.SortStableFunc(d.order, func(a, b int32) int {
+			return cmp.Compare(ends[a]-took[a], ends[b]-took[b])
+		})
+		if next := g.try(d); next.better(t) {
+			t = next
+		}
+	}
+	return t
+}
+
 // slack is how much later each task of a plan may finish while all others keep
-// their place: by its children, the way home, and whoever waits for its cores.
-// It runs the plan. Waiting for links and quota is left out.
+// their place. It runs the plan.
 func (g *planning) slack(t *trial) []int64 {
+	last := g.latestFinish(t, true)
+	for i := range last {
+		last[i] -= g.sim.task[i].FinishUs
+	}
+	return last
+}
+
+// latestFinish is when each task of a plan must finish: by its children, the way
+// home, and, if asked for, whoever waits for its cores. It runs the plan.
+// Waiting for links and quota is left out.
+func (g *planning) latestFinish(t *trial, cores bool) []int64 {
 	g.sim.run(t.d, nil)
 	p, task := g.p, g.sim.task
 	last := make([]int64, len(p.Tasks)) // latest finish
 	for i := range last {
 		last[i] = g.goal(i)
 	}
-	after := g.coresTaken()
+	after := slices.Repeat([]int32{-1}, len(last))
+	if cores {
+		after = g.coresTaken()
+	}
 	order := slices.Clone(p.graph.Order())
 	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(task[b].StartUs, task[a].StartUs) })
-	out := make([]int64, len(last))
 	for _, i := range order {
 		if t.d.target[i] != Private && p.Platform.ReturnOutputs {
 			for _, f := range p.out.of(int(i)) {
@@ -110,7 +145,6 @@ func (g *planning) slack(t *trial) []int64 {
 				}
 			}
 		}
-		out[i] = last[i] - task[i].FinishUs
 		starts := last[i] - (task[i].FinishUs - task[i].StartUs)
 		for _, parent := range p.graph.Pred(int(i)) {
 			last[parent] = min(last[parent], starts)
@@ -125,7 +159,7 @@ func (g *planning) slack(t *trial) []int64 {
 			last[j] = min(last[j], starts)
 		}
 	}
-	return out
+	return last
 }
 
 func (g *planning) travelUs(f int32, from, to int) int64 {
