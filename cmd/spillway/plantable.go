@@ -34,9 +34,9 @@ func (a *app) printPlan(p *planned, all bool) error {
 		fact("deadline", "%s  %s", span(d), a.verdict(o, d))
 	}
 	fact("makespan", "%s  (all private: %s)", span(o.MakespanUs), private)
-	fact("cost", "%s  (functions %s, egress %s, private %s)", dollars(o.Cost), dollars(o.FaaS), dollars(o.Egress), dollars(o.Private))
+	fact("cost", "%s  (%s)", dollars(o.Cost), costSplit(o))
 	if !p.plan.LowerBound.Infeasible && p.problem.DeadlineUs > 0 {
-		fact("bound", "%s  no plan in time costs less", dollars(p.plan.LowerBound.Cost))
+		fact("bound", "%s  no plan in time costs less%s", dollars(p.plan.LowerBound.Cost), certificate(o, p.plan.LowerBound.Cost))
 	}
 	if p.onTime != nil {
 		fact("on time", "%.0f %% of sampled executions", 100**p.onTime)
@@ -45,6 +45,54 @@ func (a *app) printPlan(p *planned, all bool) error {
 	fact("run times", "%s", basesText(p.bases))
 	fmt.Fprintln(a.out)
 	return a.printPlacements(p, all)
+}
+
+// certificate says how far a plan in time may be from the cheapest.
+func certificate(o *offload.Outcome, bound pricing.Money) string {
+	switch {
+	case !o.DeadlineMet:
+		return ""
+	case o.Cost <= bound:
+		return ": this one is optimal"
+	case bound == 0:
+		return ""
+	}
+	if o.Cost > 2*bound {
+		return fmt.Sprintf("; this one costs %.1f times that", o.Cost.USD()/bound.USD())
+	}
+	return fmt.Sprintf("; this one is within %s of that", gap(o.Cost, bound))
+}
+
+// gap is by how much a cost is above a bound.
+func gap(cost, bound pricing.Money) string {
+	switch {
+	case cost <= bound:
+		return "0 %"
+	case bound == 0:
+		return "-"
+	}
+	percent := 100 * (cost.USD()/bound.USD() - 1)
+	if percent < 10 {
+		return fmt.Sprintf("%.1f %%", percent)
+	}
+	return fmt.Sprintf("%.0f %%", percent)
+}
+
+// costSplit says what a cost is for, in parts of it.
+func costSplit(o *offload.Outcome) string {
+	if o.Cost == 0 {
+		return "nothing is bought"
+	}
+	var parts []string
+	for _, part := range []struct {
+		name   string
+		amount pricing.Money
+	}{{"functions", o.FaaS}, {"egress", o.Egress}, {"storage", o.Storage}, {"private", o.Private}} {
+		if part.amount > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s, %.0f %%", part.name, dollars(part.amount), 100*part.amount.USD()/o.Cost.USD()))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // basesText says how many estimates rest on what.

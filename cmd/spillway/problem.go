@@ -32,8 +32,13 @@ type problemFlags struct {
 }
 
 func (f *problemFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.platform, "platform", "", "platform `FILE` (JSON): private nodes, providers, prices, links (default: the sites that run uses)")
+	f.addInstance(cmd)
 	cmd.Flags().Var(&f.deadline, "deadline", "time from the start of the run (default: the definition's)")
+}
+
+// addInstance is add for commands that choose deadlines themselves.
+func (f *problemFlags) addInstance(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.platform, "platform", "", "platform `FILE` (JSON): private nodes, providers, prices, links (default: the sites that run uses)")
 	cmd.Flags().StringVar(&f.runtimes, "runtimes", "", "`FILE` (JSON) with the true run time of each task in seconds, as simulate prints them")
 	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "of a trace: divide run times, bytes, latencies and start-ups by this")
 	f.params = paramFlag(cmd)

@@ -82,7 +82,7 @@ func (a *app) addCommands(root *cobra.Command) {
 			root.AddCommand(c)
 		}
 	}
-	group("plan", a.validateCommand(), a.planCommand(), a.simulateCommand(), a.benchCommand(), a.genCommand(), a.schemaCommand())
+	group("plan", a.validateCommand(), a.planCommand(), a.simulateCommand(), a.paretoCommand(), a.benchCommand(), a.genCommand(), a.schemaCommand())
 	group("run", a.runsCommand(), a.reportCommand(), a.tasksCommand(), a.logsCommand(), a.explainCommand(), a.cancelCommand(),
 		a.runCommand(), a.resumeCommand(), a.rerunCommand())
 	root.AddCommand(a.sandboxCommand())

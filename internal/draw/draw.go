@@ -94,7 +94,7 @@ type key struct{ class, name string }
 func (c *canvas) head(title, subtitle string, legend []key) {
 	c.text(side, titleAt, "title", title)
 	c.text(side, subAt, "faint sub", subtitle)
-	each := min(150, (width-2*side)/max(1, len(legend)))
+	each := min(200, (width-2*side)/max(1, len(legend)))
 	for k, l := range legend {
 		x := float64(side + k*each)
 		if l.class == "due" || l.class == "cost" || l.class == "bound" {
