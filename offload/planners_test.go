@@ -41,11 +41,13 @@ func generated(t testing.TB, seed uint64) *Problem {
 	return p
 }
 
+// planAll has every planner plan, in no more than the usual simulations: a search
+// for as long as a person would wait, hundreds of times over, is for benchmarks.
 func planAll(t testing.TB, p *Problem) map[string]Plan {
 	t.Helper()
 	plans := map[string]Plan{}
 	for _, s := range Planners() {
-		plan, err := s.Plan(*p, Budget{})
+		plan, err := s.Plan(*p, Budget{Decodes: defaultDecodes})
 		require.NoError(t, err, s.Name)
 		plans[s.Name] = plan
 	}

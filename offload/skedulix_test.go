@@ -131,3 +131,29 @@ func TestSkedulixQueue(t *testing.T) {
 	require.Equal(t, []int64{0, 10 * second, 0, 5 * second}, s.start)
 	require.Equal(t, []int64{10 * second, 30 * second, 5 * second, 6 * second}, s.e.finish)
 }
+
+// TestSkedulixWaits for what has started, for capacity that others hold, for files
+// on their way home, and buys no earlier than it decides to.
+func TestSkedulixWaits(t *testing.T) {
+	starts := func(p *Problem) []int64 {
+		g := newPlan(t, p)
+		s := newSkedule(g, g.seq)
+		s.run()
+		return s.start
+	}
+	require.Equal(t, []int64{0, 10 * second, 18 * second}, starts(alike(3, 30)), "12 s before the deadline")
+
+	p := alike(2, 0)
+	p.Tasks[1].Parents, p.NowUs = []int32{0}, 4*second
+	p.Fixed = []FixedPlacement{{Task: 0, Target: Private, StartUs: 2 * second}}
+	require.Equal(t, []int64{2 * second, 12 * second}, starts(p))
+
+	p = alike(1, 0)
+	p.Reserved = []Reservation{{Target: Private, Cores: 1, UntilUs: 7 * second}}
+	require.Equal(t, []int64{7 * second}, starts(p))
+
+	p = alike(2, 0)
+	p.Files = []File{{Name: "f", Size: 8e6}}
+	p.Tasks[0].Out, p.Tasks[0].PublicOnly, p.Tasks[1].In = []int32{0}, true, []int32{0}
+	require.Equal(t, []int64{0, 20 * second}, starts(p), "12 s there, 8 s on the way")
+}
