@@ -8,6 +8,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,8 +31,13 @@ func TestPareto(t *testing.T) {
 		require.Len(t, rows, 1+len(doc.Points))
 		require.Equal(t, []string{"deadline_s", "cost_usd", "lower_bound_usd", "makespan_s", "offloaded", "knee"}, rows[0])
 
+		for k, row := range rows[1:] {
+			isKnee := doc.Knee != nil && doc.Knee.DeadlineS == doc.Points[k].DeadlineS
+			require.Equal(t, strconv.FormatBool(isKnee), row[5])
+		}
 		table := ask("")
 		require.Contains(t, table, "  all private  ")
+		require.NotContains(t, table, "all private  impossible")
 		require.Equal(t, doc.Knee != nil, strings.Contains(table, "<- knee"))
 		require.Contains(t, wellFormed(t, ask("-o svg")), "cost against deadline")
 	}
@@ -51,10 +58,27 @@ func requireFalling(t *testing.T, doc *curveDoc) {
 		}
 	}
 	last := doc.Points[len(doc.Points)-1]
-	if doc.AllPrivate != nil {
-		require.InDelta(t, *doc.AllPrivate, last.DeadlineS, 1e-6)
-		require.Zero(t, last.CostUSD, "home is free")
-	}
+	require.NotNil(t, doc.AllPrivate)
+	require.InDelta(t, *doc.AllPrivate, last.DeadlineS, 1e-6)
+	require.Zero(t, last.CostUSD, "home is free")
+}
+
+// TestParetoWhereHomeCannotRunEverything says so, and ends at the cheapest plan.
+func TestParetoWhereHomeCannotRunEverything(t *testing.T) {
+	dirs := map[string]string{"TMP": t.TempDir()}
+	platform := strings.Replace(readTestFile(t, "testdata/aws.json"), `"mem_mib": 8192`, `"mem_mib": 100`, 1)
+	require.NoError(t, os.WriteFile(dirs["TMP"]+"/small.json", []byte(platform), 0o600))
+	var doc curveDoc
+	require.NoError(t, json.Unmarshal([]byte(replay(t, "spillway pareto testdata/chain.json --platform $TMP/small.json -o json", dirs)), &doc))
+	require.Nil(t, doc.AllPrivate)
+	require.Positive(t, doc.Points[len(doc.Points)-1].CostUSD)
+}
+
+func readTestFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
 }
 
 // wellFormed returns the text of a picture.
@@ -73,13 +97,26 @@ func wellFormed(t *testing.T, svg string) string {
 	}
 }
 
-// TestPlanPicture wants lanes for home, functions and links.
+// TestPlanPicture wants lanes for home, for functions by size, and for links.
 func TestPlanPicture(t *testing.T) {
-	dirs := map[string]string{"TMP": t.TempDir()}
-	text := wellFormed(t, replay(t, "spillway plan testdata/good.yaml --platform testdata/aws.json --planner public -o svg", dirs))
-	for _, want := range []string{"mosaic: planned by public", "private", "aws 1769 MiB", "transfers: up, down, across", "deadline 45 s"} {
+	a := &app{getenv: func(string) string { return "" }}
+	f := planFlags{planner: "public", margin: -1, effort: &choice{value: "default"}}
+	f.platform, f.params, f.scale = "testdata/aws.json", &[]string{}, 1
+	p, err := a.plan(t.Context(), "testdata/good.yaml", &f)
+	require.NoError(t, err)
+	p.plan.Placements[0].Config++
+	var svg strings.Builder
+	require.NoError(t, drawPlan(&svg, p))
+	text := wellFormed(t, svg.String())
+	for _, want := range []string{
+		"mosaic: planned by public", "private2 cores, 1 task", "aws 1769 MiB2 tasks", "aws 2048 MiB1 task", "transfers: up, down, across", "deadline 45 s",
+	} {
 		require.Contains(t, text, want)
 	}
+	for class, n := range map[string]int{"home": 1, "away0": 3} {
+		require.Equal(t, n+1, strings.Count(svg.String(), `class="`+class+`"`), "%s, and the legend", class)
+	}
+	require.Contains(t, svg.String(), `class="down"`)
 }
 
 func TestShortDollars(t *testing.T) {
