@@ -97,7 +97,7 @@ func (f *benchFlags) check(output string) error {
 	case len(f.beside) > 0 && output == "csv":
 		return usageErrorf("--beside adds to the table: give -o table")
 	}
-	f.Independent, f.Budget.Decodes = f.wan.value == "independent", decodes[f.effort.value]
+	f.Independent, f.Budget = f.wan.value == "independent", searchBudget(f.effort.value)
 	return nil
 }
 

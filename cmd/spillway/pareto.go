@@ -97,7 +97,7 @@ func (a *app) pareto(ctx context.Context, path string, f *paretoFlags) (*costCur
 		}
 		return planner(p, b)
 	}
-	c, err := offload.Pareto(*in.problem, counted, offload.Budget{Decodes: decodes[f.effort.value]}, f.points)
+	c, err := offload.Pareto(*in.problem, counted, searchBudget(f.effort.value), f.points)
 	return &costCurve{in, c, f.planner}, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillway/spillway/bench/noise"
+	"github.com/spillway/spillway/internal/cores"
 	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/pricing"
 )
@@ -18,6 +19,11 @@ import (
 // decodes is each effort as a number of simulations; 0 leaves it to the
 // planner. It is no time, so that equal seeds give equal plans everywhere.
 var decodes = map[string]int{"low": 20, "default": 0, "max": 2000}
+
+// searchBudget is an effort on all cores of this machine.
+func searchBudget(effort string) offload.Budget {
+	return offload.Budget{Decodes: decodes[effort], Parallel: cores.Each}
+}
 
 type planFlags struct {
 	problemFlags
@@ -152,7 +158,7 @@ func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, er
 		in.problem.MarginUs = 0 // its run times are what they were
 	}
 	p := &planned{instance: in}
-	budget := offload.Budget{Decodes: decodes[f.effort.value]}
+	budget := searchBudget(f.effort.value)
 	began := time.Now()
 	if f.sigma > 0 && in.problem.DeadlineUs > 0 {
 		err = p.planForSpread(planner, budget, f.sigma)

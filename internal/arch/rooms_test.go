@@ -23,6 +23,7 @@ var rooms = []room{
 	{path: "pricing", level: 0, pure: true, stdOnly: true},
 	{path: "internal/envelope", level: 0, pure: true, stdOnly: true},
 	{path: "internal/clock", level: 0, stdOnly: true},
+	{path: "internal/cores", level: 0, stdOnly: true},
 	{path: "internal/draw", level: 0, pure: true, stdOnly: true},
 	{path: "internal/procgroup", level: 0},
 
