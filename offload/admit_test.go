@@ -121,7 +121,11 @@ func TestTimePassesTogether(t *testing.T) {
 		whole, err := Simulate(j.Problem, plan, SimOptions{Multipliers: mult})
 		require.NoError(t, err)
 		base.NowUs = int64(g.Float64() * float64(whole.MakespanUs))
-		then, _, err := j.Pass(plan, mult, base.NowUs)
+		soon, _, err := j.Pass(plan, mult, base.NowUs/2)
+		require.NoError(t, err)
+		early := base
+		early.NowUs /= 2
+		then, _, err := joined(t, early, soon).Pass(plan, mult, base.NowUs)
 		require.NoError(t, err)
 		rest := joined(t, base, then)
 		if len(rest.Fixed) > 0 && len(rest.Fixed) < len(rest.Tasks) {
@@ -369,4 +373,90 @@ func TestIncumbentsAreKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, again.Late)
 	require.Equal(t, first.Plan.Predicted.Cost, again.Plan.Predicted.Cost)
+}
+
+// TestRealLeavesPhantomsOut: the rest is as planned, under its own indexes.
+func TestRealLeavesPhantomsOut(t *testing.T) {
+	for seed := range uint64(60) {
+		base, parts := tenants(t, seed, 4)
+		ghost := int(seed % 4)
+		parts[ghost].Phantom = true
+		j := joined(t, base, parts)
+		plan := density(t, j.Problem)
+		want, err := j.Split(plan)
+		require.NoError(t, err)
+		real, kept, err := j.Real(plan)
+		require.NoError(t, err)
+		require.Len(t, real.Workflows, 3)
+		require.Len(t, kept.Order, len(real.Tasks))
+		got, err := real.Split(kept)
+		require.NoError(t, err)
+		for k := range parts {
+			if k == ghost {
+				continue
+			}
+			require.Equal(t, want[k].Order, got[0].Order)
+			require.Equal(t, want[k].Placements, got[0].Placements)
+			got = got[1:]
+		}
+		o, err := Simulate(real.Problem, kept, SimOptions{})
+		require.NoError(t, err)
+		require.Equal(t, o, kept.Predicted)
+	}
+}
+
+// TestOwnersOfFiles looks at parts with and without files.
+func TestOwnersOfFiles(t *testing.T) {
+	files := []int{0, 2, 0, 0, 1, 0}
+	var parts []Part
+	for k, n := range files {
+		part := bag(fmt.Sprint(k), 1, 1, 0, 0)
+		part.Problem.Files = make([]File, n)
+		parts = append(parts, part)
+	}
+	j := joined(t, farm(t, 1), parts)
+	require.Equal(t, []int{1, 1, 4}, []int{j.owner(0), j.owner(1), j.owner(2)})
+}
+
+// TestRevisingOneLeavesTheOthers on their sites, with their reasons.
+func TestRevisingOneLeavesTheOthers(t *testing.T) {
+	revised := 0
+	for seed := range uint64(60) {
+		base, parts := tenants(t, seed, 3)
+		a, err := newAgreeing(planOf("density"), base, parts, Budget{})
+		require.NoError(t, err)
+		public, err := planOf("public")(*a.joint.Problem, Budget{})
+		require.NoError(t, err)
+		a.adopt(&public)
+		require.NoError(t, a.revise(1))
+		for i := range a.joint.Tasks {
+			was, is := &public.Placements[i], &a.best.Placements[i]
+			if a.joint.Tasks[i].Workflow != 1 {
+				require.Equal(t, was.Target, is.Target)
+				require.Equal(t, was.Reason, is.Reason)
+			} else if was.Target != is.Target {
+				revised++
+			}
+		}
+		o, err := Simulate(a.joint.Problem, &a.best, SimOptions{})
+		require.NoError(t, err)
+		require.Equal(t, o, a.best.Predicted)
+	}
+	require.Greater(t, revised, 20)
+}
+
+// TestAHopelessNewcomerAsksNobodyToGiveWay: it would help nobody.
+func TestAHopelessNewcomerAsksNobodyToGiveWay(t *testing.T) {
+	calls := 0
+	counted := func(p Problem, b Budget) (Plan, error) {
+		calls++
+		return planOf("density")(p, b)
+	}
+	admitted := []Part{bag("a", 2, 10, 0, 20), bag("b", 2, 10, 0, 20)}
+	newcomer := bag("c", 1, 10, 0, 9)
+	newcomer.Weight = 9
+	v, err := Admit(counted, noCloud(t, 4), admitted, newcomer, Budget{})
+	require.NoError(t, err)
+	require.Equal(t, []Late{{Part: 2, DeadlineUs: 9_000_000, KeepUs: 10_000_000}}, v.Late)
+	require.LessOrEqual(t, calls, 5+7, "then its own deadline alone is looked for")
 }
