@@ -11,7 +11,7 @@ import (
 type LoopOptions struct {
 	Multipliers []float64 // by task: true over planned run time; nil: all 1
 	Budget      Budget    // of each call of the policy
-	EveryUs     int64     // longest time between two calls; 0: a twentieth of the time to the deadline
+	EveryUs     int64     // time between two calls while the run is young; 0: a twentieth of the time to the deadline
 }
 
 // Execution is a run that was planned again on the way.
@@ -32,7 +32,7 @@ func Loop(problem Problem, policy Planner, opts LoopOptions) (Execution, error) 
 	if err := problem.Prepare(); err != nil {
 		return Execution{}, err
 	}
-	l := &loop{p: problem, everyUs: opts.EveryUs, told: make([]bool, len(problem.Tasks))}
+	l := &loop{p: problem, beganUs: problem.NowUs, everyUs: opts.EveryUs, told: make([]bool, len(problem.Tasks))}
 	if l.everyUs <= 0 {
 		l.everyUs = max(second, problem.lastDeadlineUs()-problem.NowUs) / 20
 	}
@@ -54,6 +54,7 @@ func Loop(problem Problem, policy Planner, opts LoopOptions) (Execution, error) 
 
 type loop struct {
 	p       Problem
+	beganUs int64
 	everyUs int64
 	plan    Plan
 	plans   int
@@ -102,9 +103,10 @@ func (l *loop) decided(o *Outcome) int64 {
 
 // nextCall is when the policy is asked again: in time, or earlier when a task
 // has ended, or should have, a fifth of a period off its plan. A task counts
-// once, and at most ten calls fall into a period.
+// once, and at most ten calls fall into a period. Runs far beyond their deadline
+// are asked about less often, since there is ever less to gain.
 func (l *loop) nextCall(o *Outcome) int64 {
-	next, off := l.p.NowUs+l.everyUs, int32(-1)
+	next, off := l.p.NowUs+max(l.everyUs, (l.p.NowUs-l.beganUs)/20), int32(-1)
 	for i := range o.Tasks {
 		expected, actual := l.plan.Placements[i].FinishUs, o.Tasks[i].FinishUs
 		if l.told[i] || expected == Never || o.Tasks[i].StartUs == Never {

@@ -1,0 +1,192 @@
+package offload
+
+import "slices"
+
+const (
+	// tolerated is the part of the executions that may be late.
+	tolerated = 0.05
+	// sticky is what a change of plan must save.
+	sticky = 0.01
+	// level are lateness probabilities that the scenarios cannot tell apart.
+	level = 0.02
+	// revised is the budget of planning again, from the plan in force.
+	revised = 100
+)
+
+// spareTime are margins tried, as parts of the time that is left: a planner
+// that takes run times at their word eats all slack.
+var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
+
+// Horizon makes a planner into a receding-horizon policy: a planner for run
+// times that spread (Task.Spread), to be asked again and again while a run goes
+// on. It has the planner plan for the present state with growing margins, runs
+// each plan in scenarios, and returns the cheapest that at most a twentieth of
+// them finds late, the least late where there is none. Running tasks are
+// expected to last as long as those that have lasted as long already. The plan
+// in force is kept unless another saves a hundredth or is less late. What has
+// started is not moved. Where nothing spreads, or there is no deadline, it is
+// the planner itself.
+func Horizon(base Planner) Planner {
+	return func(p Problem, b Budget) (Plan, error) {
+		if err := p.prepareState(); err != nil {
+			return Plan{}, err
+		}
+		if !p.spreads() || p.lastDeadlineUs() == 0 {
+			return base(p, b)
+		}
+		if p.Incumbent != nil && len(p.Fixed) == len(p.Tasks) {
+			return *p.Incumbent, nil
+		}
+		return newHorizon(p, base, b).decide()
+	}
+}
+
+// OnTime is the probability that executing a plan meets every deadline, by that
+// many scenarios. They are others than those by which Horizon, with the same
+// problem, chooses a plan.
+func OnTime(p Problem, plan *Plan, scenarios int) (float64, error) {
+	p.Seed, p.MarginUs = p.Seed^0x0ddba11, 0
+	if err := p.prepareState(); err != nil {
+		return 0, err
+	}
+	d, err := p.decide(plan)
+	if err != nil {
+		return 0, err
+	}
+	t := newTrials(p, scenarios)
+	late, _ := t.run(d, 1)
+	return 1 - late, nil
+}
+
+func (p *Problem) prepareState() error {
+	if err := p.Prepare(); err != nil {
+		return err
+	}
+	return p.checkState()
+}
+
+func (p *Problem) spreads() bool {
+	return slices.ContainsFunc(p.Tasks, func(t Task) bool { return t.Spread > 0 })
+}
+
+// trials runs plans in the same scenarios.
+type trials struct {
+	sim       *simulator
+	scenarios [][]float64
+	reserveUs int64 // in time means this much early
+}
+
+func newTrials(p Problem, scenarios int) *trials {
+	t := &trials{scenarios: p.scenarios(scenarios), reserveUs: p.MarginUs}
+	p.Fixed = slices.Clone(p.Fixed)
+	for k := range p.Fixed {
+		if f := &p.Fixed[k]; !f.Done && p.Tasks[f.Task].Spread > 0 {
+			f.FinishUs = 0 // a scenario says
+		}
+	}
+	t.sim = newSimulator(&p)
+	return t
+}
+
+// run is the part of the scenarios in which a decision is late, and its mean
+// cost in pico-USD. It gives up, and says 1, once the part exceeds most.
+func (t *trials) run(d *decision, most float64) (late, cost float64) {
+	n := float64(len(t.scenarios))
+	for _, mult := range t.scenarios {
+		t.sim.run(d, mult)
+		if cost += float64(t.sim.cost()) / n; !t.sim.inTime(t.reserveUs) {
+			late++
+		}
+		if late > most*n {
+			return 1, cost
+		}
+	}
+	return late / n, cost
+}
+
+// horizon is one call of the policy.
+type horizon struct {
+	p      Problem // running tasks end when they may be expected to
+	base   Planner
+	budget Budget
+	trials *trials
+	best   *revision
+}
+
+type revision struct {
+	plan       Plan
+	late, cost float64
+}
+
+func newHorizon(p Problem, base Planner, b Budget) *horizon {
+	h := &horizon{p: p, base: base, budget: b}
+	h.trials = newTrials(p, min(200, max(24, 30_000/len(p.Tasks))))
+	h.p.Fixed = slices.Clone(p.Fixed)
+	least := p.elapsed()
+	for k := range h.p.Fixed {
+		f := &h.p.Fixed[k]
+		if s := p.Tasks[f.Task].Spread; !f.Done && s > 0 {
+			f.FinishUs = max(p.NowUs, f.StartUs+p.lastsUs(f, expected(s, least[f.Task])))
+		}
+	}
+	if b.Decodes == 0 && p.Incumbent != nil {
+		h.budget.Decodes = revised
+	}
+	return h
+}
+
+func (h *horizon) decide() (Plan, error) {
+	if h.p.Incumbent != nil {
+		if err := h.consider(*h.p.Incumbent); err != nil {
+			return Plan{}, err
+		}
+	}
+	left := float64(max(0, h.p.lastDeadlineUs()-h.p.NowUs))
+	for _, spare := range spareTime {
+		h.p.MarginUs = h.trials.reserveUs + int64(spare*left)
+		plan, err := h.base(h.p, h.budget)
+		if err != nil {
+			return Plan{}, err
+		}
+		if h.safe() && float64(plan.Predicted.Cost) > (1-sticky)*h.best.cost {
+			break // wider margins cost more
+		}
+		if err := h.consider(plan); err != nil {
+			return Plan{}, err
+		}
+		if h.safe() {
+			break
+		}
+	}
+	return h.best.plan, nil
+}
+
+func (h *horizon) safe() bool { return h.best != nil && h.best.late <= tolerated }
+
+// consider runs a plan and keeps it if it is better than the best so far.
+func (h *horizon) consider(plan Plan) error {
+	d, err := h.p.decide(&plan)
+	if err != nil {
+		return err
+	}
+	most := 1.0
+	if h.best != nil {
+		most = max(tolerated, h.best.late+level)
+	}
+	c := &revision{plan: plan}
+	if c.late, c.cost = h.trials.run(d, most); c.better(h.best) {
+		h.best = c
+	}
+	return nil
+}
+
+func (c *revision) better(than *revision) bool {
+	if than == nil {
+		return true
+	}
+	a, b := max(c.late, tolerated), max(than.late, tolerated)
+	if a < b-level || a > b+level {
+		return a < b
+	}
+	return c.cost < (1-sticky)*than.cost
+}
