@@ -19,31 +19,43 @@ type cut struct {
 	room         []int64
 	level, at    []int32
 	queue        []int32
+	base         int64 // what every choice costs
 }
 
 // newCut builds the network. egress is by file; 0 leaves a file out.
 func newCut(p *Problem, atHome, bought, egress []int64) *cut {
 	n := len(p.Tasks)
-	nodes := n + 2
+	nodes, arcs := n+2, n
 	for f := range p.Files {
 		if crosses(p, f, egress) {
-			nodes++
+			readers := len(p.readers.of(f))
+			if arcs++; readers > 1 {
+				nodes, arcs = nodes+1, arcs+readers
+			}
 		}
 	}
 	c := &cut{tasks: n, source: int32(nodes - 2), sink: int32(nodes - 1)}
 	c.head = slices.Repeat([]int32{-1}, nodes)
 	c.level, c.at = make([]int32, nodes), make([]int32, nodes)
-	for i := range int32(n) {
-		c.arc(c.source, i, atHome[i])
-		c.arc(i, c.sink, bought[i])
+	c.next, c.to, c.room = make([]int32, 0, 2*arcs), make([]int32, 0, 2*arcs), make([]int64, 0, 2*arcs)
+	for i := range int32(n) { // the lesser of both is paid in any case: it needs no flow
+		least := min(atHome[i], bought[i])
+		c.base += least
+		c.arc(c.source, i, atHome[i]-least)
+		c.arc(i, c.sink, bought[i]-least)
 	}
 	file := int32(n)
 	for f := range p.Files {
 		if !crosses(p, f, egress) {
 			continue
 		}
+		readers := p.readers.of(f)
+		if len(readers) == 1 {
+			c.arc(p.Files[f].Producer, readers[0], egress[f])
+			continue
+		}
 		c.arc(p.Files[f].Producer, file, egress[f])
-		for _, j := range p.readers.of(f) {
+		for _, j := range readers {
 			c.arc(file, j, endless)
 		}
 		file++
@@ -71,6 +83,7 @@ func (c *cut) arc(a, b int32, room int64) {
 // solve is the least total cost and the smallest set of bought tasks that
 // reaches it.
 func (c *cut) solve() (total int64, bought []bool) {
+	total = c.base
 	for c.layer() {
 		copy(c.at, c.head)
 		for {

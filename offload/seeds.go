@@ -219,7 +219,9 @@ func (g *planning) newPriceCut(rng *rand.Rand) *priceCut {
 	c := &priceCut{buy: make([]int64, n), egress: make([]int64, len(g.p.Files)), work: make([]float64, n), low: math.Inf(1)}
 	sum, work := 0.0, 0.0
 	for i := range n {
-		c.buy[i] = endless
+		if c.buy[i] = endless; g.pinned[i] && g.sim.site(int32(i)) != Private {
+			c.buy[i] = 0
+		}
 		if g.pinned[i] || len(g.options[i]) == 0 {
 			continue
 		}
