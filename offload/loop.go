@@ -11,7 +11,7 @@ import (
 type LoopOptions struct {
 	Multipliers []float64 // by task: true over planned run time; nil: all 1
 	Budget      Budget    // of each call of the policy
-	EveryUs     int64     // time between two calls while the run is young; 0: a twentieth of the time to the deadline
+	EveryUs     int64     // time between two calls while the run is young; 0: a twentieth of the time to the deadline, if there is one
 }
 
 // Execution is a run that was planned again on the way.
@@ -33,8 +33,10 @@ func Loop(problem Problem, policy Planner, opts LoopOptions) (Execution, error) 
 		return Execution{}, err
 	}
 	l := &loop{p: problem, beganUs: problem.NowUs, everyUs: opts.EveryUs, told: make([]bool, len(problem.Tasks))}
-	if l.everyUs <= 0 {
-		l.everyUs = max(second, problem.lastDeadlineUs()-problem.NowUs) / 20
+	if last := problem.lastDeadlineUs(); l.everyUs <= 0 && last > 0 {
+		l.everyUs = max(second, last-problem.NowUs) / 20
+	} else if l.everyUs <= 0 {
+		l.everyUs = Never >> 10
 	}
 	for {
 		if err := l.replan(policy, opts.Budget); err != nil {

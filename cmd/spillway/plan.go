@@ -10,10 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spillway/spillway/bench/noise"
 	"github.com/spillway/spillway/internal/cores"
 	"github.com/spillway/spillway/offload"
-	"github.com/spillway/spillway/pricing"
 )
 
 // decodes is each effort as a number of simulations; 0 leaves it to the
@@ -169,56 +167,17 @@ func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, er
 	return p, err
 }
 
-// Planning for an expected spread tries margins, keeps the cheapest plan that
-// is on time in enough sampled executions, and the safest when none is. The
-// final probability is measured on executions that did not choose the plan.
-var spreadMargins = []float64{0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4}
-
-const enoughOnTime = 0.95
-
-func (p *planned) planForSpread(planner offload.Planner, budget offload.Budget, sigma float64) error {
-	draws := min(200, max(20, 200_000/max(1, len(p.problem.Tasks))))
-	sample := func(seed int64) [][]float64 {
-		out := make([][]float64, draws)
-		for k := range out {
-			out[k] = noise.Multipliers(len(p.problem.Tasks), sigma, seed+int64(k))
-		}
-		return out
+// planForSpread plans for run times that spread, and measures how often the plan
+// is in time in executions that did not choose it.
+func (p *planned) planForSpread(planner offload.Planner, budget offload.Budget, sigma float64) (err error) {
+	p.problem.MarginUs = 0 // it finds its own
+	for i := range p.problem.Tasks {
+		p.problem.Tasks[i].Spread = sigma
 	}
-	chooses := sample(p.problem.Seed)
-	best := -1.0
-	var cost pricing.Money
-	for _, m := range spreadMargins {
-		p.problem.MarginUs = int64(m * float64(p.problem.DeadlineUs))
-		plan, err := planner(*p.problem, budget)
-		if err != nil {
-			return err
-		}
-		share, err := p.onTimeShare(&plan, chooses)
-		if err != nil {
-			return err
-		}
-		share = min(share, enoughOnTime)
-		if share > best || share == best && plan.Predicted.Cost < cost {
-			best, cost, p.plan = share, plan.Predicted.Cost, plan
-		}
+	if p.plan, err = offload.Horizon(planner)(*p.problem, budget); err != nil {
+		return err
 	}
-	share, err := p.onTimeShare(&p.plan, sample(p.problem.Seed+1_000_000))
+	share, err := offload.OnTime(*p.problem, &p.plan, min(2000, max(50, 500_000/max(1, len(p.problem.Tasks)))))
 	p.onTime = &share
 	return err
-}
-
-// onTimeShare is the part of the executions that meets the deadline.
-func (p *planned) onTimeShare(plan *offload.Plan, executions [][]float64) (float64, error) {
-	met := 0
-	for _, multipliers := range executions {
-		o, err := offload.Simulate(p.problem, plan, offload.SimOptions{Multipliers: multipliers})
-		if err != nil {
-			return 0, err
-		}
-		if o.DeadlineMet {
-			met++
-		}
-	}
-	return float64(met) / float64(len(executions)), nil
 }

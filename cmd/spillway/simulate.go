@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,34 +16,39 @@ import (
 
 type simulateFlags struct {
 	problemFlags
-	plan   string
-	sigma  float64
-	seed   int64
-	policy string
-	replan bool
-	all    bool
+	plan    string
+	policy  string
+	planner offload.Planner // of policy
+	replan  bool
+	sigma   float64
+	seed    int64
+	effort  *choice
+	all     bool
 }
 
 func (a *app) simulateCommand() *cobra.Command {
 	var f simulateFlags
 	cmd := &cobra.Command{
-		Use:   "simulate INSTANCE --plan PLAN",
+		Use:   "simulate INSTANCE (--plan PLAN | --policy PLANNER [--replan])",
 		Short: "Say what executing a plan would take and cost",
 		Long: "Executes a plan (JSON, as plan -o json prints it) in the simulator, with the run\n" +
-			"times of the instance or with noise. Exit code 0 also when the deadline is missed.",
-		Example: "  spillway simulate montage.json --platform aws.json --plan plan.json --deadline 10m --noise 0.1 --seed 3",
-		Args:    exactly("INSTANCE"),
+			"times of the instance, with noise, or with given ones. With --policy a planner makes\n" +
+			"the plan, from the run times of the instance; with --replan it is asked again while\n" +
+			"the run goes on, knows then what has finished, and expects run times to spread as\n" +
+			"--noise says (0.3 when --runtimes alone is given). Exit code 0 also when the deadline\n" +
+			"is missed.",
+		Example: "  spillway simulate montage.json --platform aws.json --plan plan.json --deadline 10m --noise 0.1 --seed 3\n" +
+			"  spillway simulate montage.json --platform aws.json --deadline 10m --policy pacer --replan --noise 0.1",
+		Args: exactly("INSTANCE"),
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.plan, "plan", "", "plan `FILE` (JSON)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "planner that plans, instead of --plan")
+	cmd.Flags().BoolVar(&f.replan, "replan", false, "plan again while the run goes on")
 	cmd.Flags().Float64Var(&f.sigma, "noise", 0, "spread of run times: standard deviation of their logarithm")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of the noise")
-	cmd.Flags().StringVar(&f.policy, "policy", "", "planner that plans again while the run goes on")
-	cmd.Flags().BoolVar(&f.replan, "replan", false, "plan again while the run goes on")
-	for _, name := range []string{"policy", "replan"} {
-		cmd.Flags().Lookup(name).Hidden = true // refused so far
-	}
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all violations in the table")
+	f.effort = choiceFlag(cmd, "effort", "", "how long to search", "default", "low", "max")
 	output := outputFlag(cmd, "table", "json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := a.simulate(cmd.Context(), args[0], &f)
@@ -76,7 +82,10 @@ type simulation struct {
 	CrossBytes  int64                `json:"wan_x_bytes"`
 	PrivateUtil float64              `json:"private_util"`
 	Violations  []violationDoc       `json:"violations"`
-	Runtimes    map[string]float64   `json:"runtimes"` // realised, in seconds: what --runtimes takes
+	Policy      string               `json:"policy,omitempty"`
+	Plans       int                  `json:"plans,omitempty"` // made by the policy
+	Order       []string             `json:"order,omitempty"` // with a policy: of the plan as realised
+	Runtimes    map[string]float64   `json:"runtimes"`        // realised, in seconds: what --runtimes takes
 	Tasks       map[string]simulated `json:"tasks"`
 
 	name    string
@@ -98,22 +107,24 @@ type simulated struct {
 	FinishS *float64 `json:"finish_s"`
 	Cold    bool     `json:"cold"`
 	CostUSD float64  `json:"cost_usd"`
+
+	NotBefore float64 `json:"not_before,omitempty"` // seconds
 }
 
 func (a *app) simulate(ctx context.Context, path string, f *simulateFlags) (*simulation, error) {
-	switch {
-	case f.policy != "" || f.replan:
-		return nil, unsupported("planning again during a simulation (--policy, --replan)")
-	case f.plan == "":
-		return nil, usageErrorf("--plan is missing")
-	case !(f.sigma >= 0 && f.sigma <= 5):
-		return nil, usageErrorf("--noise %g: want 0 to 5", f.sigma)
-	case f.sigma > 0 && f.runtimes != "":
-		return nil, usageErrorf("--noise and --runtimes exclude each other")
+	if err := f.check(); err != nil {
+		return nil, err
 	}
-	in, err := a.instance(ctx, path, &f.problemFlags)
+	stated := f.problemFlags
+	if f.policy != "" {
+		stated.runtimes = "" // the policy knows the instance's run times
+	}
+	in, err := a.instance(ctx, path, &stated)
 	if err != nil {
 		return nil, err
+	}
+	if f.policy != "" {
+		return a.simulatePolicy(in, f)
 	}
 	name, text, err := a.readFile(f.plan, maxSmallFile)
 	if err != nil {
@@ -132,6 +143,26 @@ func (a *app) simulate(ctx context.Context, path string, f *simulateFlags) (*sim
 		return nil, err
 	}
 	return newSimulation(in, &plan, o, options.Multipliers), nil
+}
+
+func (f *simulateFlags) check() error {
+	var known bool
+	f.planner, known = offload.Lookup(f.policy)
+	switch {
+	case f.policy == "" && f.replan:
+		return usageErrorf("--replan needs a --policy")
+	case f.policy != "" && !known:
+		return usageErrorf("--policy %s: unknown planner; the planners are\n%s", f.policy, strings.TrimRight(plannerList(), "\n"))
+	case f.policy != "" && f.plan != "":
+		return usageErrorf("--plan and --policy exclude each other")
+	case f.policy == "" && f.plan == "":
+		return usageErrorf("--plan is missing, or a --policy")
+	case !(f.sigma >= 0 && f.sigma <= 5):
+		return usageErrorf("--noise %g: want 0 to 5", f.sigma)
+	case f.sigma > 0 && f.runtimes != "" && !f.replan:
+		return usageErrorf("--noise and --runtimes exclude each other, but for --replan, where --noise is what the policy expects")
+	}
+	return nil
 }
 
 func newSimulation(in *instance, plan *offload.Plan, o offload.Outcome, multipliers []float64) *simulation {
@@ -190,6 +221,9 @@ func (a *app) printSimulation(s *simulation, all bool) error {
 	}
 	if s.us > 0 {
 		fact("deadline", "%s  %s", span(s.us), a.verdict(o, s.us))
+	}
+	if s.Policy != "" {
+		fact("policy", "%s, %s", s.Policy, count(s.Plans, "plan"))
 	}
 	fact("makespan", "%s", span(o.MakespanUs))
 	fact("cost", "%s  (functions %s, egress %s, private %s)", dollars(o.Cost), dollars(o.FaaS), dollars(o.Egress), dollars(o.Private))
