@@ -22,20 +22,24 @@ type annealing struct {
 	lateFee float64
 	start   []int64 // by task, in the walk's place
 	finish  []int64
+	ready   []int64
 	free    []int32 // tasks with a choice of site or size
 	buyable []int32 // of these, those that can be bought
 	crosses []int32 // files with a producer and readers that can both be moved
-	holds   bool
+	holds   bool    // tasks may be held back
+	binds   bool    // tasks may be bound to a node
 }
 
 // change is how one task was before a move.
 type change struct {
 	task, target, config int32
+	node                 int32
 	notBefore            int64
 }
 
-// anneal walks from a plan for that many decodes and returns the best plan met.
-func (g *planning) anneal(from *trial, decodes int, seed uint64) *trial {
+// anneal walks from a plan until the budget ends and returns the best plan met.
+// Heat is in costs of a typical task.
+func (g *planning) anneal(from *trial, heat float64, seed uint64) *trial {
 	a := &annealing{g: g, rng: rand.New(rand.NewPCG(uint64(g.p.Seed), seed)), d: from.d.clone(), now: from.score, best: from}
 	a.d.order = slices.Clone(a.d.order)
 	n := len(g.p.Tasks)
@@ -43,14 +47,17 @@ func (g *planning) anneal(from *trial, decodes int, seed uint64) *trial {
 	if a.holds && a.d.notBefore == nil {
 		a.d.notBefore = make([]int64, n)
 	}
-	a.start, a.finish = make([]int64, n), make([]int64, n)
+	if a.binds = a.holds && len(g.sim.known.speeds) > 1; a.binds && a.d.node == nil {
+		a.d.node = slices.Repeat([]int32{-1}, n)
+	}
+	a.start, a.finish, a.ready = make([]int64, n), make([]int64, n), make([]int64, n)
 	a.look()
 	if len(a.free) == 0 {
 		return from
 	}
 	g.sim.run(a.d, nil)
 	a.settle()
-	a.walk(decodes)
+	a.walk(heat * a.typical())
 	return a.best
 }
 
@@ -78,9 +85,9 @@ func (a *annealing) look() {
 	}
 }
 
-// walk cools from 3 % of the cost to a hundredth of that.
-func (a *annealing) walk(decodes int) {
-	hot := 0.03 * float64(max(a.best.cost, 1_000_000))
+// walk cools to a fiftieth.
+func (a *annealing) walk(hot float64) {
+	decodes := a.g.decodes
 	a.lateFee = a.fee()
 	for k := range decodes {
 		if a.g.spent() {
@@ -89,7 +96,7 @@ func (a *annealing) walk(decodes int) {
 		if k > 0 && k%max(1, decodes/4) == 0 {
 			a.returnToBest()
 		}
-		heat := hot * math.Pow(0.01, float64(k)/float64(decodes))
+		heat := hot * math.Pow(0.02, float64(k)/float64(decodes))
 		a.undo, a.moved = a.undo[:0], [2]int{}
 		a.move()
 		if len(a.undo) == 0 && a.moved[0] == a.moved[1] {
@@ -106,6 +113,17 @@ func (a *annealing) walk(decodes int) {
 		a.now = next
 		a.settle()
 	}
+}
+
+// typical is the mean cost of what the best plan buys, in pico-USD.
+func (a *annealing) typical() float64 {
+	bought := 0
+	for _, target := range a.best.d.target {
+		if target != Private {
+			bought++
+		}
+	}
+	return float64(max(a.best.cost, 1_000_000)) / float64(max(1, bought))
 }
 
 // fee is the price of a microsecond of lateness: late by the whole deadline
@@ -136,6 +154,7 @@ func (a *annealing) settle() {
 	for i := range a.start {
 		a.start[i], a.finish[i] = a.g.sim.task[i].StartUs, a.g.sim.task[i].FinishUs
 	}
+	copy(a.ready, a.g.sim.readyAt)
 }
 
 func (a *annealing) returnToBest() {
@@ -149,6 +168,10 @@ func (a *annealing) returnToBest() {
 	if a.best.d.notBefore == nil {
 		clear(a.d.notBefore)
 	}
+	for i := range a.d.node {
+		a.d.node[i] = -1
+	}
+	copy(a.d.node, a.best.d.node)
 	a.now = a.g.evaluate(a.d)
 	a.settle()
 }
@@ -166,8 +189,12 @@ func (a *annealing) move() {
 		a.pull()
 	case k < 75:
 		a.resize()
-	case k < 95 || !a.holds:
+	case k < 82 && a.binds:
+		a.bind()
+	case k < 93 || !a.holds:
 		a.reorder()
+	case k < 97:
+		a.yield()
 	default:
 		a.hold()
 	}
@@ -194,6 +221,9 @@ func (a *annealing) note(i int32) {
 	if a.d.notBefore != nil {
 		c.notBefore = a.d.notBefore[i]
 	}
+	if a.d.node != nil {
+		c.node = a.d.node[i]
+	}
 	a.undo = append(a.undo, c)
 }
 
@@ -202,6 +232,9 @@ func (a *annealing) revert() {
 		a.d.target[c.task], a.d.config[c.task] = c.target, c.config
 		if a.d.notBefore != nil {
 			a.d.notBefore[c.task] = c.notBefore
+		}
+		if a.d.node != nil {
+			a.d.node[c.task] = c.node
 		}
 	}
 	a.shift(a.moved[1], a.moved[0])
@@ -348,6 +381,44 @@ func (a *annealing) shift(from, to int) {
 		copy(o[to+1:from+1], o[to:from])
 	}
 	o[to] = i
+}
+
+// bind ties a task to a private node, or lets it go.
+func (a *annealing) bind() {
+	i := a.any(a.buyable)
+	if i < 0 {
+		return
+	}
+	a.note(i)
+	if k := a.rng.IntN(len(a.g.p.Platform.Nodes)); a.d.node[i] < 0 && a.g.p.Platform.Nodes[k].fits(&a.g.p.Tasks[i]) {
+		a.d.node[i] = int32(k)
+	} else {
+		a.d.node[i] = -1
+	}
+}
+
+// yield holds a task back that keeps another waiting, until that one is ready,
+// and lets the other go first.
+func (a *annealing) yield() {
+	j := int32(-1)
+	for k := 0; k < 8 && (j < 0 || a.d.target[j] != Private || a.start[j] <= a.ready[j]); k++ {
+		j = int32(a.rng.IntN(len(a.start)))
+	}
+	first := a.rng.IntN(len(a.start))
+	for k := range a.start {
+		i := int32((first + k) % len(a.start))
+		if a.d.target[i] != Private || a.g.pinned[i] || a.start[i] >= a.ready[j] || a.finish[i] <= a.ready[j] {
+			continue
+		}
+		a.note(i)
+		a.d.notBefore[i] = a.ready[j]
+		from, to := slices.Index(a.d.order, i), slices.Index(a.d.order, j)
+		if from < to {
+			a.moved = [2]int{from, to}
+			a.shift(from, to)
+		}
+		return
+	}
 }
 
 // hold keeps a task back until another starts or ends, or lets it go.

@@ -19,11 +19,35 @@ func planPacer(g *planning) (*decision, error) {
 	}
 	found := g.seeds(best)
 	found = g.polished(found[:min(len(found), g.affords(150, 1, finalists))])
-	for _, share := range []int{4, 3, 2, 1} {
-		found = g.walks(found, g.decodes/share)
+	best = g.episodes(found)
+	g.explain(best.d, "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress")
+	return best.d, nil
+}
+
+// episode is about how many decodes one descent from hot to cold takes.
+const episode = 6000
+
+// episodes anneal from the same plans again and again, the hotter the later,
+// and from the best at last.
+func (g *planning) episodes(from []*trial) (best *trial) {
+	best = from[0]
+	rounds := 1 + g.decodes/episode
+	for round := range rounds {
+		budget := g.decodes / (rounds - round)
+		until := g.decodes - budget
+		found := slices.Clone(from)
+		for _, share := range []int{4, 3, 2, 1} {
+			heat := 0.3 * float64(1+2*(round%4))
+			found = g.walks(found, (g.decodes-until)/share, heat)
+		}
+		if found[0].better(best) {
+			best = found[0]
+		}
+		if round%2 == 1 {
+			from[len(from)-1] = best
+		}
 	}
-	g.explain(found[0].d, "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress")
-	return found[0].d, nil
+	return best
 }
 
 // finalists is how many plans are worked on side by side.
@@ -42,10 +66,10 @@ func (g *planning) polished(found []*trial) []*trial {
 }
 
 // walks anneals plans side by side, from the best ones; better half goes on.
-func (g *planning) walks(found []*trial, decodes int) []*trial {
-	rest := g.decodes - decodes
+func (g *planning) walks(found []*trial, decodes int, heat float64) []*trial {
+	draw := uint64(g.decodes) << 8
 	found = g.each(found, decodes/len(found), func(f *planning, t *trial, k int) *trial {
-		return f.anneal(t, f.decodes, uint64(rest)<<8+uint64(k))
+		return f.anneal(t, heat, draw+uint64(k))
 	})
 	return found[:max(1, len(found)/2)]
 }

@@ -87,6 +87,9 @@ func (g *planning) plan(name string, d *decision) (Plan, error) {
 			StartUs: t.StartUs, FinishUs: t.FinishUs, Cold: t.Cold, Reason: g.reason(d, &o, i),
 		}
 	}
+	for i, node := range d.node {
+		plan.Placements[i].Node = int(node)
+	}
 	for i, at := range d.notBefore {
 		plan.Placements[i].NotBeforeUs = at
 	}

@@ -222,7 +222,7 @@ func (d *decision) buy(i int, o option) { d.target[i], d.config[i] = o.target, o
 
 // clone is a copy with sites and sizes of its own.
 func (d *decision) clone() *decision {
-	return &decision{d.order, slices.Clone(d.target), slices.Clone(d.config), d.node, slices.Clone(d.notBefore)}
+	return &decision{d.order, slices.Clone(d.target), slices.Clone(d.config), slices.Clone(d.node), slices.Clone(d.notBefore)}
 }
 
 // copy is a copy that shares nothing.
