@@ -20,12 +20,26 @@ type cut struct {
 	level, at    []int32
 	queue        []int32
 	base         int64 // what every choice costs
+	visits       int   // of nodes while solving
 }
 
 // newCut builds the network. egress is by file; 0 leaves a file out.
 func newCut(p *Problem, atHome, bought, egress []int64) *cut {
+	c := emptyCut(p, egress)
+	for i := range int32(c.tasks) { // the lesser of both is paid in any case: it needs no flow
+		least := min(atHome[i], bought[i])
+		c.base += least
+		c.arc(c.source, i, atHome[i]-least)
+		c.arc(i, c.sink, bought[i]-least)
+	}
+	c.addFiles(p, egress)
+	return c
+}
+
+// emptyCut has the nodes of a network, and room for two arcs a task.
+func emptyCut(p *Problem, egress []int64) *cut {
 	n := len(p.Tasks)
-	nodes, arcs := n+2, n
+	nodes, arcs := n+2, 2*n
 	for f := range p.Files {
 		if crosses(p, f, egress) {
 			readers := len(p.readers.of(f))
@@ -38,13 +52,11 @@ func newCut(p *Problem, atHome, bought, egress []int64) *cut {
 	c.head = slices.Repeat([]int32{-1}, nodes)
 	c.level, c.at = make([]int32, nodes), make([]int32, nodes)
 	c.next, c.to, c.room = make([]int32, 0, 2*arcs), make([]int32, 0, 2*arcs), make([]int64, 0, 2*arcs)
-	for i := range int32(n) { // the lesser of both is paid in any case: it needs no flow
-		least := min(atHome[i], bought[i])
-		c.base += least
-		c.arc(c.source, i, atHome[i]-least)
-		c.arc(i, c.sink, bought[i]-least)
-	}
-	file := int32(n)
+	return c
+}
+
+func (c *cut) addFiles(p *Problem, egress []int64) {
+	file := int32(c.tasks)
 	for f := range p.Files {
 		if !crosses(p, f, egress) {
 			continue
@@ -60,7 +72,6 @@ func newCut(p *Problem, atHome, bought, egress []int64) *cut {
 		}
 		file++
 	}
-	return c
 }
 
 func crosses(p *Problem, f int, egress []int64) bool {
@@ -118,6 +129,7 @@ func (c *cut) layer() bool {
 			}
 		}
 	}
+	c.visits += len(c.queue)
 	return c.level[c.sink] >= 0
 }
 
