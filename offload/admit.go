@@ -34,7 +34,7 @@ func Together(plan Planner, base Problem, parts []Part, b Budget) (Agreement, er
 	if err != nil {
 		return Agreement{}, err
 	}
-	return a.agree(-1)
+	return a.agree()
 }
 
 // Verdicts on a new workflow.
@@ -73,14 +73,8 @@ func Admit(plan Planner, base Problem, admitted []Part, newcomer Part, b Budget)
 	if err != nil {
 		return v, err
 	}
-	if err := a.insert(len(admitted)); err != nil {
-		return v, err
-	}
-	hopeless := -1
-	if !alone.Predicted.DeadlineMet {
-		hopeless = len(admitted)
-	}
-	if v.Agreement, err = a.agree(hopeless); err != nil {
+	a.newcomer, a.hopeless = len(admitted), !alone.Predicted.DeadlineMet
+	if v.Agreement, err = a.agree(); err != nil {
 		return v, err
 	}
 	if len(v.Late) > 0 && v.Kind == Admitted {
@@ -135,11 +129,14 @@ type agreeing struct {
 	budget  Budget
 	joint   *Joint
 	best    Plan // the last one tried
+
+	newcomer int  // part without a plan beside the others yet; -1: none
+	hopeless bool // it cannot be in time even alone
 }
 
 func newAgreeing(plan Planner, base Problem, parts []Part, b Budget) (*agreeing, error) {
 	j, err := Join(base, parts)
-	return &agreeing{planner: plan, budget: b, joint: j}, err
+	return &agreeing{planner: plan, budget: b, joint: j, newcomer: -1}, err
 }
 
 // try plans with the deadlines as they are now, and keeps the incumbent where
@@ -184,8 +181,9 @@ func (p *Problem) again(plan, other *Plan) (Plan, error) {
 	return plan.expecting(o, other.LowerBound), nil
 }
 
-// insert looks for a place for a new part beside the plans in force.
-func (a *agreeing) insert(part int) error {
+// insert begins with the plans in force, and looks for a place for the newcomer
+// beside them.
+func (a *agreeing) insert() error {
 	p := a.joint.Problem
 	if p.Incumbent == nil {
 		return nil
@@ -195,7 +193,24 @@ func (a *agreeing) insert(part int) error {
 		return err
 	}
 	a.adopt(&stacked)
-	return a.revise(part)
+	if err := a.release(); err != nil || a.newcomer < 0 {
+		return err
+	}
+	return a.revise(a.newcomer)
+}
+
+// release lets start what waits by the plans in force, where that does no harm.
+func (a *agreeing) release() error {
+	free := a.best
+	free.Placements = slices.Clone(free.Placements)
+	for i := range free.Placements {
+		free.Placements[i].NotBeforeUs = 0
+	}
+	next, err := a.joint.again(&free, &a.best)
+	if err == nil && next.atLeast(&a.best) {
+		a.adopt(&next)
+	}
+	return err
 }
 
 // revise plans one part again while the others stay on their sites, and takes
@@ -246,33 +261,89 @@ func (t *Task) hold(at, providers int) {
 	t.Deny[at] = false
 }
 
-const revisions = 3
+// revisions is how many parts are planned again in the end, and moments how many
+// instants each is put off to.
+const revisions, moments = 3, 8
 
-// polish revises the parts that would pay most for what has not started.
+// polish puts off, and revises, the parts that would pay most for what has not
+// started.
 func (a *agreeing) polish() error {
-	bill, pinned := make([]pricing.Money, len(a.joint.Workflows)), make([]bool, len(a.joint.Tasks))
-	for _, f := range a.joint.Fixed {
-		pinned[f.Task] = true
-	}
-	for i := range a.joint.Tasks {
-		if !pinned[i] && a.best.Placements[i].Target != Private {
-			bill[a.joint.Tasks[i].Workflow] += a.best.Predicted.Tasks[i].Cost
-		}
-	}
+	bill := a.open()
 	order := make([]int, len(bill))
 	for w := range order {
 		order[w] = w
 	}
 	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(bill[y], bill[x]) })
-	for _, w := range order[:min(len(order), revisions)] {
+	for k, w := range order {
 		if bill[w] == 0 || len(order) == 1 {
 			break
 		}
-		if err := a.revise(w); err != nil {
+		if err := a.postpone(w); err != nil {
 			return err
+		}
+		if k < revisions {
+			if err := a.revise(w); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// open is what each part would pay for what has not started.
+func (a *agreeing) open() []pricing.Money {
+	bill := make([]pricing.Money, len(a.joint.Workflows))
+	for i := range a.joint.Tasks {
+		if a.joint.started[i] == 0 && a.best.Placements[i].Target != Private {
+			bill[a.joint.Tasks[i].Workflow] += a.best.Predicted.Tasks[i].Cost
+		}
+	}
+	return bill
+}
+
+// postpone keeps a part at home and holds it back until others are done, where
+// that is in time and cheaper. Tasks start as soon as cores are free, so small
+// ones of a workflow that has time can keep a wide one of another waiting for
+// ever; no order of tasks helps, but waiting does.
+func (a *agreeing) postpone(part int) error {
+	for _, at := range a.moments(part) {
+		held := a.best
+		held.Placements = slices.Clone(held.Placements)
+		for i := range held.Placements {
+			t, pl := &a.joint.Tasks[i], &held.Placements[i]
+			if int(t.Workflow) != part || a.joint.started[i] != 0 || !a.joint.Platform.runsAtHome(t) {
+				continue
+			}
+			pl.Target, pl.Config, pl.Node, pl.NotBeforeUs = Private, 0, -1, at
+			pl.Reason.ChosenBecause = "waiting until others are done is in time, and cheaper than buying it"
+		}
+		next, err := a.joint.again(&held, &a.best)
+		if err != nil {
+			return err
+		}
+		if next.atLeast(&a.best) && next.Predicted.Cost < a.best.Predicted.Cost {
+			a.adopt(&next)
+		}
+	}
+	return nil
+}
+
+// moments are instants at which other parts end, and now.
+func (a *agreeing) moments(part int) []int64 {
+	all, due := []int64{a.joint.NowUs}, a.joint.Workflows[part].DeadlineUs
+	for w, end := range a.best.Predicted.Ends {
+		if w != part && end > a.joint.NowUs && (end < due || due == 0) {
+			all = append(all, end)
+		}
+	}
+	slices.Sort(all)
+	for len(all) > moments { // the later half of each pair
+		for k := range len(all) / 2 {
+			all[k] = all[2*k+1]
+		}
+		all = all[:len(all)/2]
+	}
+	return all
 }
 
 // expecting is a plan with a newer prediction.
@@ -286,16 +357,18 @@ func (plan *Plan) expecting(o Outcome, bound Bound) Plan {
 	return p
 }
 
-// agree plans, and lets deadlines give way where it must: first that of the
-// workflow known to be hopeless, if there is one.
-func (a *agreeing) agree(hopeless int) (Agreement, error) {
+// agree plans, and lets deadlines give way where it must.
+func (a *agreeing) agree() (Agreement, error) {
+	if err := a.insert(); err != nil {
+		return Agreement{}, err
+	}
 	if err := a.try(); err != nil {
 		return Agreement{}, err
 	}
 	flows := a.joint.Workflows
 	ends := a.best.Predicted.Ends // of the least late plan
 	var late []Late
-	for _, w := range a.givingWay(hopeless) {
+	for _, w := range a.givingWay() {
 		if a.best.Predicted.DeadlineMet {
 			break
 		}
@@ -319,8 +392,8 @@ func (a *agreeing) agree(hopeless int) (Agreement, error) {
 }
 
 // givingWay lists the workflows with a deadline in the order in which it is
-// given up.
-func (a *agreeing) givingWay(hopeless int) []int {
+// given up: what cannot be helped anyway, then the light ones.
+func (a *agreeing) givingWay() []int {
 	flows := a.joint.Workflows
 	var order []int
 	for w := range slices.Backward(flows) {
@@ -328,8 +401,8 @@ func (a *agreeing) givingWay(hopeless int) []int {
 			order = append(order, w)
 		}
 	}
-	first := func(w int) int { // what is late already cannot be helped
-		if w == hopeless || flows[w].DeadlineUs <= a.joint.NowUs {
+	first := func(w int) int {
+		if w == a.newcomer && a.hopeless || flows[w].DeadlineUs <= a.joint.NowUs {
 			return 0
 		}
 		return 1

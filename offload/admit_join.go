@@ -31,6 +31,8 @@ type Joint struct {
 	parts []Part
 	task  []int32 // part -> its first task
 	file  []int32 // part -> its first file
+
+	started []int32 // task -> 1 + index in Fixed; 0: it has not
 }
 
 // Join makes one prepared problem of several workflows. The base gives the
@@ -52,6 +54,12 @@ func Join(base Problem, parts []Part) (*Joint, error) {
 		}
 		names[part.Name] = true
 		j.add(part)
+	}
+	j.started = make([]int32, len(p.Tasks))
+	for k, f := range p.Fixed {
+		if int(f.Task) < len(j.started) && f.Task >= 0 { // else Prepare says so
+			j.started[f.Task] = int32(k + 1)
+		}
 	}
 	j.mergeIncumbents()
 	if err := p.Prepare(); err != nil {
@@ -196,15 +204,11 @@ func (j *Joint) Split(plan *Plan) ([]Plan, error) {
 func (j *Joint) outcome(o *Outcome, k int) Outcome {
 	part, first := &j.parts[k], j.task[k]
 	own := Outcome{MakespanUs: later(o.Ends[k], -part.ReleaseUs), Tasks: make([]TaskOutcome, len(part.Problem.Tasks))}
-	started := make([]bool, len(own.Tasks))
-	for _, f := range part.Problem.Fixed {
-		started[f.Task] = true
-	}
 	for i := range own.Tasks {
 		t := o.Tasks[int(first)+i]
 		t.StartUs, t.FinishUs = later(t.StartUs, -part.ReleaseUs), later(t.FinishUs, -part.ReleaseUs)
 		own.Tasks[i] = t
-		if t.Cold && !started[i] {
+		if t.Cold && j.started[int(first)+i] == 0 {
 			own.ColdStarts++
 		}
 	}
@@ -221,16 +225,12 @@ func (j *Joint) outcome(o *Outcome, k int) Outcome {
 // bill gives every workflow what its tasks, transfers and copies cost.
 func (j *Joint) bill(o *Outcome, out []Plan) error {
 	var b biller
-	started := map[int32]int{} // task -> where it is, whatever the plan says
-	for _, f := range j.Fixed {
-		started[f.Task] = f.Target
-	}
 	for i := range j.Tasks {
 		k := j.Tasks[i].Workflow
 		own := &out[k].Predicted
-		target, ok := started[int32(i)]
-		if !ok {
-			target = out[k].Placements[int32(i)-j.task[k]].Target
+		target := out[k].Placements[int32(i)-j.task[k]].Target
+		if f := j.started[i]; f != 0 { // it is where it is, whatever the plan says
+			target = j.Fixed[f-1].Target
 		}
 		if target == Private {
 			b.add(&own.Private, o.Tasks[i].Cost)

@@ -460,3 +460,44 @@ func TestAHopelessNewcomerAsksNobodyToGiveWay(t *testing.T) {
 	require.Equal(t, []Late{{Part: 2, DeadlineUs: 9_000_000, KeepUs: 10_000_000}}, v.Late)
 	require.LessOrEqual(t, calls, 5+7, "then its own deadline alone is looked for")
 }
+
+// TestAWideTaskIsWaitedFor: small tasks of a workflow that has time would take
+// each core that comes free, so that a wide one never gets all of them. Holding
+// them back costs nothing, buying them does.
+func TestAWideTaskIsWaitedFor(t *testing.T) {
+	base := farm(t, 4)
+	small := bag("small", 12, 10, 0, 100)
+	for i := range small.Problem.Tasks {
+		small.Problem.Tasks[i].RuntimeS += float64(i % 4) // cores do not come free together
+	}
+	first, err := Together(planOf("density"), base, []Part{small}, Budget{})
+	require.NoError(t, err)
+	parts, _, err := first.Joint.Pass(&first.Plan, nil, 5*second)
+	require.NoError(t, err)
+
+	base.NowUs = 5 * second
+	wide := bag("wide", 1, 10, 5, 30)
+	wide.Problem.Tasks[0].Cores, wide.Problem.Tasks[0].PrivateOnly = 4, true
+	v := admit(t, base, parts, wide)
+	require.Equal(t, Admitted, v.Kind)
+	require.Zero(t, v.Extra)
+	held := 0
+	for _, pl := range v.Plan.Placements[:12] {
+		if pl.NotBeforeUs > base.NowUs {
+			held++
+			require.Contains(t, pl.Reason.ChosenBecause, "waiting")
+		}
+	}
+	require.Equal(t, 8, held, "what has not started waits")
+
+	// Once the wide one has gone, nothing waits any more.
+	plans, err := v.Joint.Split(&v.Plan)
+	require.NoError(t, err)
+	parts[0].Problem.Incumbent = &plans[0]
+	base.NowUs = 6 * second
+	again, err := Together(planOf("density"), base, parts, Budget{})
+	require.NoError(t, err)
+	for _, pl := range again.Plan.Placements {
+		require.Zero(t, pl.NotBeforeUs)
+	}
+}
