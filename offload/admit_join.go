@@ -95,8 +95,8 @@ func (j *Joint) add(part *Part) {
 }
 
 // runsAtHome says whether a task may run on some private node.
-func (pf *Platform) runsAtHome(t *Task) bool {
-	return t.denied(Private) == "" && slices.ContainsFunc(pf.Nodes, func(n Node) bool { return n.fits(t) })
+func (p *Platform) runsAtHome(t *Task) bool {
+	return t.denied(Private) == "" && slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.fits(t) })
 }
 
 func shifted(list []int32, by int32) []int32 {

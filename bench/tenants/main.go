@@ -24,6 +24,7 @@ func main() {
 	var b bench
 	loads := flag.String("loads", "0.6,0.9,1.2", "work of the day over what the private cores can do in it")
 	only := flag.String("policies", "", "names of policies, separated by commas; empty: all")
+	flag.StringVar(&b.planner, "planner", offload.DefaultPlanner, "of the policies joint, joint-blind, told-all and alone")
 	flag.StringVar(&b.book, "book", "aws", "price book: "+strings.Join(planners.Books(), ", "))
 	flag.IntVar(&b.cores, "cores", 16, "private cores")
 	flag.Int64Var(&b.hours, "hours", 24, "length of the day")
@@ -42,6 +43,7 @@ func main() {
 // bench is one measurement.
 type bench struct {
 	table          io.Writer
+	planner        string
 	book, out      string
 	cores, decodes int
 	seed, hours    int64
@@ -85,7 +87,7 @@ func (b *bench) day(load float64, only []string, out *json.Encoder) error {
 		return err
 	}
 	b.head(load, day, bounds)
-	for _, p := range policies() {
+	for _, p := range policies(b.planner) {
 		if len(only) > 0 && !slices.Contains(only, p.name) {
 			continue
 		}
@@ -132,7 +134,7 @@ func (b *bench) line(f *figures) {
 // legend explains the policies and the columns.
 func (b *bench) legend() {
 	fmt.Fprintln(b.table)
-	for _, p := range policies() {
+	for _, p := range policies(b.planner) {
 		fmt.Fprintf(b.table, "%-13s %s\n", p.name, p.doc)
 	}
 	fmt.Fprint(b.table, `

@@ -17,16 +17,17 @@ type policy struct {
 // horizonUs is how far ahead scheduled runs are planned for.
 const horizonUs = 2 * hour
 
-func policies() []*policy {
+// policies are compared; planner is what those use that are not named for one.
+func policies(planner string) []*policy {
 	return []*policy{
 		{name: "joint", doc: "all planned together at each arrival, scheduled runs foreseen",
-			arrive: together("density", true)},
+			arrive: together(planner, true)},
 		{name: "joint-blind", doc: "the same without foreseeing scheduled runs",
-			arrive: together("density", false)},
+			arrive: together(planner, false)},
 		{name: "told-all", doc: "all planned together once, every arrival known beforehand",
-			arrive: again("density"), clairvoyant: true},
-		{name: "alone", doc: "each planned alone when it comes, by density, as if it had the cluster to itself",
-			arrive: alone("density", false)},
+			arrive: again(planner), clairvoyant: true},
+		{name: "alone", doc: "each planned alone when it comes, as if it had the cluster to itself",
+			arrive: alone(planner, false)},
 		{name: "dato", doc: "all planned again at each arrival, by dato",
 			arrive: again("dato")},
 		{name: "private-fifo", doc: "everything at home, first come, first served",

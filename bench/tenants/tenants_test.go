@@ -22,7 +22,7 @@ func lived(t *testing.T, name string, hours int64, load, sigma float64) *run {
 	require.NoError(t, err)
 	day, err := makeDay(config{7, 4, hours, load}, pf)
 	require.NoError(t, err)
-	all := policies()
+	all := policies("density")
 	k := slices.IndexFunc(all, func(p *policy) bool { return p.name == name })
 	require.GreaterOrEqual(t, k, 0)
 	r := &run{pf: pf, policy: all[k], budget: offload.Budget{Decodes: 15}, sigma: sigma, seed: 7}
@@ -41,7 +41,7 @@ type span struct {
 // that each task ran once, after its parents and its workflow's arrival, and
 // that no node and no quota was ever overdrawn.
 func TestDaysAreExecutedRight(t *testing.T) {
-	for _, p := range policies() {
+	for _, p := range policies("density") {
 		r := lived(t, p.name, 5, 0.9, 0.3)
 		var spans []span
 		for _, f := range r.flights {
