@@ -1,0 +1,170 @@
+package offload
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestCriticalIsTheSortedKnapsack: the median search finds what sorting finds.
+func TestCriticalIsTheSortedKnapsack(t *testing.T) {
+	for seed := range uint64(2000) {
+		g := rand.New(rand.NewPCG(seed, 3))
+		items := make([]item, 1+g.IntN(30))
+		sum := 0.0
+		for k := range items {
+			items[k] = item{part: float64(1 + g.IntN(9)), price: float64(1 + g.IntN(9))}
+			sum += items[k].part
+		}
+		need := sum * g.Float64() * 1.1
+		sorted := slices.Clone(items)
+		slices.SortFunc(sorted, func(x, y item) int { return cmp.Compare(x.ratio(), y.ratio()) })
+		want, left := 0.0, need
+		for _, x := range sorted {
+			take := min(1, left/x.part)
+			want, left = want+take*x.price, left-take*x.part
+		}
+		lambda, cost, ok := critical(items, need)
+		require.Equal(t, left <= 1e-9, ok)
+		if !ok {
+			continue
+		}
+		require.InDelta(t, want, cost, 1e-6)
+		dual := lambda * need
+		for _, x := range items {
+			dual += min(0, x.price-lambda*x.part)
+		}
+		require.InDelta(t, want, dual, 1e-6, "the multiplier proves it")
+	}
+}
+
+// TestSharesAreASplit: what flows through a file is no more than its egress, and
+// prices moved by it decide every task on its own for the same total.
+func TestSharesAreASplit(t *testing.T) {
+	split := 0
+	for seed := range uint64(500) {
+		g := newGenerator(seed)
+		tr, pf := g.trace(2+g.IntN(15)), g.platform()
+		p := tr.problem(t, mustPlatform(t, encode(t, pf)))
+		require.NoError(t, p.Prepare())
+		n := len(p.Tasks)
+		stay, buy, egress := make([]int64, n), make([]int64, n), make([]int64, len(p.Files))
+		for i := range n {
+			stay[i], buy[i] = int64(g.IntN(50)), int64(g.IntN(50))
+		}
+		for f := range egress {
+			egress[f] = int64(g.IntN(20))
+		}
+		net := newNetwork(p, egress)
+		for range 2 { // the second time as the first
+			net.reset()
+			for i := range n {
+				net.price(i, stay[i], buy[i])
+			}
+			want, _ := newCut(p, stay, buy, egress).solve()
+			got, _ := net.solve()
+			require.Equal(t, want, got)
+			moved := slices.Clone(buy)
+			through := map[int32]int64{}
+			net.shares(func(producer, reader int32, amount int64) {
+				moved[producer], moved[reader] = moved[producer]+amount, moved[reader]-amount
+				through[producer] += amount
+				split++
+			})
+			apart := int64(0)
+			for i := range n {
+				apart += min(stay[i], moved[i])
+				most := int64(0)
+				for _, f := range p.out.of(i) {
+					most += egress[f]
+				}
+				require.LessOrEqual(t, through[int32(i)], most)
+			}
+			require.Equal(t, want, apart, "seed %d", seed)
+		}
+	}
+	require.Greater(t, split, 500)
+}
+
+// TestRoomIsWhatOthersLeave: one node of two cores at speed 2; one is held until
+// 5 s, and others want two more until 3 s: together they have no more than there is.
+func TestRoomIsWhatOthersLeave(t *testing.T) {
+	p := smallProblem(t)
+	p.Platform.Nodes = []Node{{Cores: 2, Speed: 2, MemMiB: 4096}}
+	p.Reserved = []Reservation{{Target: Private, Cores: 1, UntilUs: 5 * second}, {Target: Private, Cores: 2, UntilUs: 3 * second}}
+	g, err := newPlanning(p, Budget{})
+	require.NoError(t, err)
+	c := newBounding(g).cluster()
+	require.InDelta(t, 0, c.room(cores, 0, 3*second), 1)
+	require.InDelta(t, 2*2*second, c.room(cores, 3*second, 5*second), 1)
+	require.InDelta(t, 2*second+2*2*second, c.room(cores, 4*second, 6*second), 1)
+	require.InDelta(t, 4096*float64(mib)*2*second, c.room(memory, 4*second, 6*second), 1)
+}
+
+// TestColdStartIsShared: two tasks of 10 s, of which one must be bought, on one
+// core within 11 s. No container can serve twice in that time, so the one pays a
+// start; where all may be warm, none is counted.
+func TestColdStartIsShared(t *testing.T) {
+	p := &Problem{Platform: oneCore(), DeadlineUs: 13 * second}
+	for _, id := range []string{"a", "b"} {
+		p.Tasks = append(p.Tasks, Task{ID: id, Cores: 1, RuntimeS: 10})
+	}
+	q := &p.Platform.Providers[0]
+	q.Rates.BillColdStart, q.ColdStartUs, q.KeepWarmUs = true, 2*second, 100*second
+	fresh := boundOf(t, p)
+	o := cheapestOf(t, p)
+	require.InEpsilon(t, float64(o), float64(fresh.Cost), 0.1)
+	p.Tasks = append(p.Tasks, Task{ID: "done", Cores: 1, RuntimeS: 1})
+	p.index = nil
+	p.Fixed = []FixedPlacement{{Task: 2, Target: 0, Config: 1, StartUs: -5 * second, FinishUs: -second, Done: true, Cost: 1}}
+	warm := boundOf(t, p)
+	require.InEpsilon(t, float64(cheapestOf(t, p)), float64(warm.Cost), 1e-6)
+	require.Less(t, warm.Cost, fresh.Cost)
+}
+
+func cheapestOf(t testing.TB, p *Problem) int64 {
+	t.Helper()
+	best := int64(-1)
+	for k := range 1 << len(p.Tasks) {
+		plan := Plan{Placements: make([]Placement, len(p.Tasks))}
+		for i := range plan.Placements {
+			plan.Placements[i] = Placement{Target: Private, Node: -1}
+			if k>>i&1 == 1 {
+				plan.Placements[i] = Placement{Target: 0, Config: len(p.Platform.Providers[0].Configs) - 1, Node: -1}
+			}
+		}
+		o, err := Simulate(p, &plan, SimOptions{})
+		require.NoError(t, err)
+		if o.DeadlineMet && (best < 0 || int64(o.Cost) < best) {
+			best = int64(o.Cost)
+		}
+	}
+	return best
+}
+
+// TestBoundOfTheExactCases: never below the reference's bound, nine tenths of the
+// optimum on average, and proofs where there is no plan.
+func TestBoundOfTheExactCases(t *testing.T) {
+	of, proofs, none := ratio{}, 0, 0
+	for _, c := range exactCases(t) {
+		bound := boundOf(t, c.problem)
+		requireBelow(t, &c, bound)
+		if c.RefBound != nil && !bound.Infeasible {
+			require.GreaterOrEqual(t, float64(bound.Cost), *c.RefBound*1e12*(1-1e-7)-1000, c.String())
+		}
+		if c.Optimum == nil {
+			none++
+			if bound.Infeasible {
+				proofs++
+			}
+			continue
+		}
+		of.add(float64(bound.Cost) / c.optimum())
+	}
+	t.Logf("bound/optimum %s; %d proofs of %d", &of, proofs, none)
+	require.Greater(t, of.mean(), 0.94)
+	require.GreaterOrEqual(t, proofs, 14)
+}
