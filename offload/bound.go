@@ -23,6 +23,8 @@ import (
 //     least the part of its work that no start within its window can move out
 //     of the interval. What exceeds the capacity must be bought: one linear row an
 //     interval (the energetic bound). The same holds for memory held.
+//     A chain of tasks that takes longer at home than it may must be shortened by
+//     what buying its tasks saves at most: one row a chain.
 //  4. A file whose producer is bought and which any task reads at home pays its
 //     egress once, at the cheapest provider possible for the producer.
 //  5. For any multipliers >= 0 of the rows, the least of cost plus multipliers times

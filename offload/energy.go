@@ -22,12 +22,14 @@ const (
 	resources
 )
 
-// interval is one row: what its candidates do inside is at most what the cluster
-// can hold of a resource.
-type interval struct {
+// row is a limit: its candidates' parts are at most its room, as far as they stay
+// at home. A part is what a candidate takes of a resource between two times or, in a
+// row of a chain, the time that buying it saves.
+type row struct {
 	resource int
 	from, to float64
 	room     float64
+	saves    []float64 // by candidate, in a row of a chain; nil: an interval's
 }
 
 // cluster is the private capacity: in all, and what is taken from it.
@@ -122,6 +124,15 @@ func (b *bounding) leastWork(i int) float64 {
 	return least
 }
 
+// part is what candidate k has of a row; at most 0: nothing.
+func (d *dual) part(r *row, k int) float64 {
+	if r.saves != nil {
+		return r.saves[k]
+	}
+	t := &d.tasks[k]
+	return d.cluster.inside(t, r.from, r.to) * t.held[r.resource]
+}
+
 // inside is the least work of a candidate that any start in its window leaves in
 // an interval.
 func (c *cluster) inside(t *candidate, from, to float64) float64 {
@@ -160,7 +171,7 @@ func grid(tasks []candidate, points int, extra float64, value func(*candidate) f
 }
 
 // intervals lists the rows of a grid.
-func (b *bounding) intervals(c *cluster, tasks []candidate, points int) (list []interval) {
+func (b *bounding) intervals(c *cluster, tasks []candidate, points int) (list []row) {
 	until := 0.0
 	for k := range tasks {
 		until = max(until, float64(b.due(int(tasks[k].task))))
@@ -175,7 +186,7 @@ func (b *bounding) intervals(c *cluster, tasks []candidate, points int) (list []
 		for _, from := range begins {
 			for _, to := range ends {
 				if to > from {
-					list = append(list, interval{r, from, to, c.room(r, from, to)})
+					list = append(list, row{resource: r, from: from, to: to, room: c.room(r, from, to)})
 				}
 			}
 		}

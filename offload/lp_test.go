@@ -104,6 +104,30 @@ func TestRoomIsWhatOthersLeave(t *testing.T) {
 	require.InDelta(t, 4096*float64(mib)*2*second, c.room(memory, 4*second, 6*second), 1)
 }
 
+// TestLongChainMustBeBought: three tasks in a row take 20 s each on slow nodes and
+// have 50 s. Each alone could stay, on many cores; bought, one takes 12 s, so that
+// the 10 s too many are 10/8 of what one saves.
+func TestLongChainMustBeBought(t *testing.T) {
+	p := &Problem{Platform: oneCore(), DeadlineUs: 50 * second}
+	p.Platform.Nodes[0].Cores, p.Platform.Nodes[0].Speed = 8, 0.5
+	p.Platform.Providers[0].KeepWarmUs = -1
+	for i := range int32(3) {
+		task := Task{ID: string('a' + i), Cores: 1, RuntimeS: 10}
+		if i > 0 {
+			task.Parents = []int32{i - 1}
+		}
+		p.Tasks = append(p.Tasks, task)
+	}
+	g, err := newPlanning(p, Budget{})
+	require.NoError(t, err)
+	b := newBounding(g)
+	root, why := b.evaluate(b.rootEffort())
+	require.Empty(t, why)
+	_, price := b.cheapest(1)
+	require.InEpsilon(t, price*10/8, root.bound, 1e-6)
+	require.InEpsilon(t, 2*0.12e12, float64(boundOf(t, p).Cost), 1e-6, "two whole ones, once parted")
+}
+
 // TestColdStartIsShared: two tasks of 10 s, of which one must be bought, on one
 // core within 11 s. No container can serve twice in that time, so the one pays a
 // start; where all may be warm, none is counted.

@@ -12,7 +12,7 @@ type dual struct {
 	b       *bounding
 	cluster cluster
 	tasks   []candidate
-	rows    []interval
+	rows    []row
 	lambda  []float64 // by row
 	need    []float64 // by row: what must be bought of it, at least
 	fixed   float64   // paid in any case, and by undecided tasks if all stay at home
@@ -40,7 +40,7 @@ func (b *bounding) newDual(points int) *dual {
 	}
 	d.tasks = b.candidates(&d.cluster)
 	if len(d.tasks) > 0 && len(b.p.Platform.Nodes) > 0 {
-		d.rows = b.intervals(&d.cluster, d.tasks, points)
+		d.rows = append(b.intervals(&d.cluster, d.tasks, points), b.chains(d.tasks)...)
 	}
 	d.lambda, d.need = make([]float64, len(d.rows)), make([]float64, len(d.rows))
 	d.listEgress()
@@ -70,11 +70,10 @@ func (d *dual) fill(r int) (left float64) {
 	need, anyway := 0.0, 0.0
 	for k := range d.tasks {
 		t := &d.tasks[k]
-		part := d.cluster.inside(t, row.from, row.to)
+		part := d.part(row, k)
 		if part <= 0 {
 			continue
 		}
-		part *= t.held[row.resource]
 		need += part
 		if t.bound {
 			continue
@@ -113,8 +112,8 @@ func (d *dual) set(r int, lambda float64) {
 	row := &d.rows[r]
 	for k := range d.tasks {
 		t := &d.tasks[k]
-		if part := d.cluster.inside(t, row.from, row.to); part > 0 && !t.bound {
-			d.net[t.task] -= float64(by * float64(part*t.held[row.resource]))
+		if part := d.part(row, k); part > 0 && !t.bound {
+			d.net[t.task] -= float64(by * part)
 		}
 	}
 }
@@ -174,7 +173,7 @@ func partition(items []item, pivot float64) (less, more int) {
 // than that many. It is false when a row cannot be kept at all.
 func (d *dual) choose(most int) bool {
 	type single struct {
-		row  interval
+		row  row
 		cost float64
 	}
 	var says []single
@@ -344,7 +343,7 @@ func (d *dual) tangent(lambda float64) tangent {
 	row := &d.rows[0]
 	for k := range d.tasks {
 		if c := &d.tasks[k]; bought[c.task] && !c.bound {
-			t.slope -= max(0, d.cluster.inside(c, row.from, row.to)) * c.held[row.resource]
+			t.slope -= max(0, d.part(row, k))
 		}
 	}
 	return t

@@ -19,7 +19,10 @@ func newNetwork(p *Problem, egress []int64) *network {
 }
 
 // reset takes all flow away.
-func (n *network) reset() { copy(n.room, n.unused) }
+func (n *network) reset() {
+	copy(n.room, n.unused)
+	n.base = 0
+}
 
 // price sets what a task costs on either side. The network must have no flow yet.
 func (n *network) price(task int, atHome, bought int64) {
