@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 RACE = ./artifact/... ./engine/... ./internal/... ./privatecloud/... ./providers/... ./runner/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check-tools check lint test-race bench bench-engine fuzz setup clean
+.PHONY: help build demo test check-tools check lint test-race bench bench-engine bench-planner fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +42,19 @@ lint: ## golangci-lint 2.15, which must be installed: another version has other 
 test-race: ## the packages with goroutines, under the race detector
 	$(GO) test -race -short -timeout 10m $(RACE)
 
-bench: bench-engine ## all benchmarks
+bench: bench-engine bench-planner-full ## all benchmarks, and whether their figures are in their ranges
 	$(GO) test -run '^$$' -bench . -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 bench-engine: build ## what the durable path costs a task, beside bare commands; rows in build/bench/engine.jsonl
 	@$(GO) run ./bench/engine
+
+bench-planner: ## cost, deadlines met and planning time, a few minutes; rows in build/bench/planner.jsonl, held to bench/ranges.yaml
+	@$(GO) run ./bench/planner
+	@$(GO) run ./bench/check build/bench/planner.jsonl
+
+bench-planner-full: # all traces and deadlines beside the reference evaluator, and a million tasks
+	@$(GO) run ./bench/planner -full
+	@$(GO) run ./bench/check build/bench/planner.jsonl
 
 fuzz: ## every fuzz target in turn, T=60s each
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \

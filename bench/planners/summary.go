@@ -42,9 +42,10 @@ type ByFactor struct{ Factor, OfSolved, CostToBest float64 }
 type Comparison struct {
 	A, B         string
 	Both         int     // cases that both solve
-	Ratio        float64 // geometric mean of A's cost over B's where both solve and B's costs something
+	Ratio        float64 // geometric mean of A's cost over B's where both solve and both pay
 	Least, Most  float64 // of those ratios
-	OnlyA, OnlyB int
+	OnlyA, OnlyB int     // cases that one solves alone
+	FreeA, FreeB int     // cases that both solve, one of them for nothing
 }
 
 // Summary is all of it.
@@ -170,8 +171,12 @@ func Compare(rows []Row, a, b string) Comparison {
 		switch {
 		case r.Met && other.Met:
 			c.Both++
-			if other.Cost > free {
-				ratios = append(ratios, ratio(r.Cost, other.Cost))
+			if r.Cost > free && other.Cost > free {
+				ratios = append(ratios, r.Cost/other.Cost)
+			} else if other.Cost > free {
+				c.FreeA++
+			} else if r.Cost > free {
+				c.FreeB++
 			}
 		case r.Met:
 			c.OnlyA++

@@ -72,16 +72,16 @@ func compare(b *strings.Builder, rows []Row, of string) {
 		width = max(width, len(name))
 	}
 	fmt.Fprintf(b, "\n%s beside each of the others, case by case\n", of)
-	fmt.Fprintf(b, "%-*s  %10s  %6s %6s %6s  %8s %10s\n", width, "", "both solve", "cost", "least", "most", "only it", "only other")
+	fmt.Fprintf(b, "%-*s  %10s  %6s %6s %6s  %15s  %14s\n", width, "", "both solve", "cost", "least", "most", "free: it, other", "only it, other")
 	for _, name := range names(rows) {
 		if name == of {
 			continue
 		}
 		c := Compare(rows, of, name)
-		fmt.Fprintf(b, "%-*s  %10d  %6s %6s %6s  %8d %10d\n", width, name,
-			c.Both, ratioText(c.Ratio), ratioText(c.Least), ratioText(c.Most), c.OnlyA, c.OnlyB)
+		fmt.Fprintf(b, "%-*s  %10d  %6s %6s %6s  %8d %6d  %7d %6d\n", width, name,
+			c.Both, ratioText(c.Ratio), ratioText(c.Least), ratioText(c.Most), c.FreeA, c.FreeB, c.OnlyA, c.OnlyB)
 	}
-	b.WriteString("cost: over the other's, geometric mean where both solve and the other pays\n")
+	b.WriteString("cost: over the other's, geometric mean where both solve and both pay; free: for nothing, where the other pays\n")
 }
 
 func percent(x float64) string {
