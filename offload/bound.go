@@ -7,6 +7,15 @@ import (
 	"github.com/spillway/spillway/pricing"
 )
 
+// certify bounds the cost of any plan, where one with that outcome is known. One in
+// time that costs nothing more is proof enough.
+func (g *planning) certify(known *Outcome) Bound {
+	if sunk := g.sunk(); known.DeadlineMet && known.Cost == sunk {
+		return Bound{Cost: sunk}
+	}
+	return lowerBound(g)
+}
+
 // lowerBound certifies that no plan which meets the deadlines (the real ones, not
 // the margin's) costs less, or that there is none. Why it holds:
 //

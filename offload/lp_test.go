@@ -128,6 +128,22 @@ func TestLongChainMustBeBought(t *testing.T) {
 	require.InEpsilon(t, 2*0.12e12, float64(boundOf(t, p).Cost), 1e-6, "two whole ones, once parted")
 }
 
+// TestOneContainerPaysOnce: three tasks follow each other on one container and end
+// at the deadline. The bound is exactly their bill, with one start.
+func TestOneContainerPaysOnce(t *testing.T) {
+	p := &Problem{Platform: oneCore(), NowUs: 7 * second, DeadlineUs: (7 + 2 + 3*10) * second}
+	p.Platform.Providers[0].Quota = 1
+	for _, id := range []string{"a", "b", "c"} {
+		p.Tasks = append(p.Tasks, Task{ID: id, Cores: 1, RuntimeS: 10, PublicOnly: true})
+	}
+	plan, err := planOf("public")(*p, Budget{})
+	require.NoError(t, err)
+	require.True(t, plan.Predicted.DeadlineMet)
+	require.Equal(t, 1, plan.Predicted.ColdStarts)
+	require.LessOrEqual(t, plan.LowerBound.Cost, plan.Predicted.Cost)
+	require.InEpsilon(t, float64(plan.Predicted.Cost), float64(plan.LowerBound.Cost), 1e-6)
+}
+
 // TestColdStartIsShared: two tasks of 10 s, of which one must be bought, on one
 // core within 11 s. No container can serve twice in that time, so the one pays a
 // start; where all may be warm, none is counted.

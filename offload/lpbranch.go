@@ -137,8 +137,10 @@ func (b *bounding) rootEffort() effort {
 	switch n := len(b.p.Tasks); {
 	case n <= 300:
 		return effort{24, 48, 14, 4}
-	case n <= 3000:
+	case n <= 1000:
 		return effort{14, 8, 14, 1}
+	case n <= 3000:
+		return effort{14, 8, 14, 0}
 	case n <= 20_000:
 		return effort{6, 4, 0, 1}
 	}

@@ -287,7 +287,7 @@ func whole(x float64) int64 {
 
 // patience is how often minimum cuts may look at each task before the search along
 // a row has to do with what it found.
-const patience = 100
+const patience = 60
 
 // tangent is the dual along the multiplier of one row, where it was tried: concave,
 // with this slope.

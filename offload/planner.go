@@ -96,6 +96,6 @@ func (g *planning) plan(name string, d *decision) (Plan, error) {
 	for _, f := range g.p.Fixed {
 		plan.Placements[f.Task].Node, plan.Placements[f.Task].NotBeforeUs = f.Node, 0
 	}
-	plan.LowerBound = lowerBound(g)
+	plan.LowerBound = g.certify(&o)
 	return plan, nil
 }
