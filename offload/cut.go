@@ -19,21 +19,32 @@ type cut struct {
 	room         []int64
 	level, at    []int32
 	queue        []int32
-	base         int64 // what every choice costs
+	base         int64 // paid so far, by flow or in any case
 	visits       int   // of nodes while solving
 }
 
 // newCut builds the network. egress is by file; 0 leaves a file out.
 func newCut(p *Problem, atHome, bought, egress []int64) *cut {
 	c := emptyCut(p, egress)
-	for i := range int32(c.tasks) { // the lesser of both is paid in any case: it needs no flow
-		least := min(atHome[i], bought[i])
-		c.base += least
-		c.arc(c.source, i, atHome[i]-least)
-		c.arc(i, c.sink, bought[i]-least)
+	for i := range int32(c.tasks) {
+		c.pair(c.source, i, 0)
+		c.pair(i, c.sink, bought[i])
+		c.raise(i, atHome[i])
 	}
 	c.addFiles(p, egress)
 	return c
+}
+
+// raise makes home that much dearer for a task of newCut. The lesser of both
+// prices is paid in any case and needs no flow. A flow that there is stays valid,
+// so that dearer and dearer homes cost little to solve (Gallo, Grigoriadis and
+// Tarjan, 1989).
+func (c *cut) raise(task int32, amount int64) {
+	source, sink := 4*task, 4*task+2
+	direct := min(amount, c.room[sink])
+	c.base += direct
+	c.room[sink] -= direct
+	c.room[source] += amount - direct
 }
 
 // emptyCut has the nodes of a network, and room for two arcs a task.
@@ -79,9 +90,13 @@ func crosses(p *Problem, f int, egress []int64) bool {
 }
 
 func (c *cut) arc(a, b int32, room int64) {
-	if room <= 0 {
-		return
+	if room > 0 {
+		c.pair(a, b, room)
 	}
+}
+
+// pair adds an arc, of no room too, and its reverse.
+func (c *cut) pair(a, b int32, room int64) {
 	for _, e := range [2]struct {
 		from, to int32
 		room     int64
@@ -94,7 +109,6 @@ func (c *cut) arc(a, b int32, room int64) {
 // solve is the least total cost and the smallest set of bought tasks that
 // reaches it.
 func (c *cut) solve() (total int64, bought []bool) {
-	total = c.base
 	for c.layer() {
 		copy(c.at, c.head)
 		for {
@@ -102,14 +116,14 @@ func (c *cut) solve() (total int64, bought []bool) {
 			if pushed == 0 {
 				break
 			}
-			total += pushed
+			c.base += pushed
 		}
 	}
 	bought = make([]bool, c.tasks)
 	for i := range bought {
 		bought[i] = c.level[i] >= 0
 	}
-	return total, bought
+	return c.base, bought
 }
 
 // layer numbers the nodes by distance from the source in arcs with room, -1

@@ -203,6 +203,7 @@ func (g *planning) closure(t *trial) *trial {
 	if !paid || g.spent() {
 		return t
 	}
+	g.decodes -= cutting
 	_, bought := newCut(g.p, stay, buy, egress).solve()
 	d := t.d.clone()
 	for i := range n {

@@ -134,8 +134,8 @@ func (g *planning) polish(t *trial, rounds int) *trial {
 }
 
 // effort is the default number of decodes: as many as take about a fifth of a
-// second on a machine of 2025, and a hundred for what is larger.
+// second on a machine of 2025, and sixty for what is larger.
 func (g *planning) effort() int {
 	work := len(g.p.Tasks) + g.p.graph.Edges() + len(g.p.in.item) + len(g.p.out.item)
-	return max(100, 4_000_000/max(1, work))
+	return min(60_000, max(50, 12_000_000/max(1, work)))
 }

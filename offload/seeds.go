@@ -4,8 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-
-	"github.com/spillway/spillway/pricing"
 )
 
 // seeds are plans of all kinds for a search to start from, best first. Each is
@@ -13,38 +11,49 @@ import (
 func (g *planning) seeds(private *trial) []*trial {
 	jobs := []func(f *planning) *trial{
 		func(f *planning) *trial { return f.priced(1) },
-		func(f *planning) *trial { return f.try(f.allPublic(f.fastest)) },
 		func(f *planning) *trial { return f.try(f.allPublic(f.knee)) },
-		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0)) },
-		func(f *planning) *trial { return f.shrunk(planDato) },
 		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0.5)) },
+		func(f *planning) *trial { return f.try(f.allPublic(f.fastest)) },
+		func(f *planning) *trial { return f.shrunk(planDato) },
+		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0)) },
 		func(f *planning) *trial { return f.shrunk(planLatest) },
 		func(f *planning) *trial { return f.try(f.allPublic(f.cheapest)) },
-		func(f *planning) *trial { return f.shrunk(planAlone) },
 		func(f *planning) *trial { return f.placed(planHEFT) },
+		func(f *planning) *trial { return f.shrunk(planAlone) },
 		func(f *planning) *trial { return f.priced(2) },
 		func(f *planning) *trial { return f.placed(planGreedy) },
 	}
-	out := make([]*trial, len(jobs))
-	g.share(len(jobs), 30, func(f *planning, k int) {
-		if t := jobs[k](f); t != nil {
-			out[k] = f.closure(t)
-		}
-	})
 	found := []*trial{private}
 	if in := g.incumbent(); in != nil {
 		found = append(found, g.try(in))
 	}
-	for _, t := range out {
-		if t != nil {
-			found = append(found, t)
+	for len(jobs) > 0 { // the best come first; the others are for when these are late
+		some := g.affords(40, 2, len(jobs))
+		found = append(found, g.sown(jobs[:some])...)
+		slices.SortStableFunc(found, byScore)
+		if found[0].inTime {
+			break
 		}
+		jobs = jobs[some:]
 	}
-	slices.SortStableFunc(found, byScore)
 	return found
 }
 
+// sown are the plans that jobs find.
+func (g *planning) sown(jobs []func(f *planning) *trial) []*trial {
+	out := make([]*trial, len(jobs))
+	g.share(len(jobs), 60, func(f *planning, k int) {
+		if t := jobs[k](f); t != nil {
+			out[k] = f.closure(t)
+		}
+	})
+	return slices.DeleteFunc(out, func(t *trial) bool { return t == nil })
+}
+
 func (g *planning) cheapest(i int) option { return slices.MinFunc(g.options[i], option.cheaper) }
+
+// cutting is about what a minimum cut costs, in decodes.
+const cutting = 2
 
 // placement is about what placing every task costs, in decodes.
 const placement = 4
@@ -152,14 +161,14 @@ func (g *planning) priced(draw uint64) *trial {
 	if c == nil {
 		return nil
 	}
-	low, high := c.low, c.high
+	high := c.high
 	var over, under *trial // in time at a higher price; late at a lower one
 	var best *trial
 	for range 9 {
 		if g.spent() {
 			break
 		}
-		price := math.Exp((math.Log(low) + math.Log(high)) / 2)
+		price := math.Exp((math.Log(c.low) + math.Log(high)) / 2)
 		t := g.try(c.decide(g, price))
 		if t.better(best) {
 			best = t
@@ -167,7 +176,8 @@ func (g *planning) priced(draw uint64) *trial {
 		if t.inTime {
 			over, high = t, price
 		} else {
-			under, low = t, price
+			under = t
+			c.settle(price)
 		}
 	}
 	if over == nil || under == nil {
@@ -212,6 +222,8 @@ type priceCut struct {
 	buy, egress []int64
 	work        []float64 // private core-microseconds; 0 for what is not free to move
 	low, high   float64   // prices that buy nothing and everything, pico-USD
+	net         *cut
+	lowRoom     []int64 // of net, solved at the low price
 }
 
 func (g *planning) newPriceCut(rng *rand.Rand) *priceCut {
@@ -245,19 +257,21 @@ func (g *planning) newPriceCut(rng *rand.Rand) *priceCut {
 	return c
 }
 
-// decide is the plan at a price.
+// decide is the plan at a price above the last low one.
 func (c *priceCut) decide(g *planning, price float64) *decision {
 	d := g.decision()
-	stay := make([]int64, len(d.target))
-	for i := range stay {
-		switch {
-		case d.target[i] != Private:
-			stay[i] = endless
-		case c.work[i] > 0:
-			stay[i] = min(int64(price*c.work[i]), endless)
+	if c.net == nil {
+		c.net = newCut(g.p, c.stay(d, c.low), c.buy, c.egress)
+		c.lowRoom = slices.Clone(c.net.room)
+	}
+	copy(c.net.room, c.lowRoom)
+	for i, work := range c.work {
+		if d.target[i] == Private && work > 0 {
+			c.net.raise(int32(i), homePrice(price, work)-homePrice(c.low, work))
 		}
 	}
-	_, bought := newCut(g.p, stay, c.buy, c.egress).solve()
+	g.decodes -= cutting
+	_, bought := c.net.solve()
 	for i := range d.target {
 		if bought[i] && g.movable(d, i) {
 			d.buy(i, g.knee(i))
@@ -266,12 +280,24 @@ func (c *priceCut) decide(g *planning, price float64) *decision {
 	return d
 }
 
-// total is what all tasks cost to buy, each at its knee.
-func (g *planning) total() (sum pricing.Money) {
-	for i := range g.options {
-		if len(g.options[i]) > 0 {
-			sum += g.knee(i).cost
+// settle makes the last price the low one.
+func (c *priceCut) settle(price float64) {
+	c.low = price
+	copy(c.lowRoom, c.net.room)
+}
+
+func homePrice(price, work float64) int64 { return min(int64(price*work), endless) }
+
+// stay is what each task costs at home at a price.
+func (c *priceCut) stay(d *decision, price float64) []int64 {
+	stay := make([]int64, len(d.target))
+	for i := range stay {
+		switch {
+		case d.target[i] != Private:
+			stay[i] = endless
+		case c.work[i] > 0:
+			stay[i] = homePrice(price, c.work[i])
 		}
 	}
-	return sum
+	return stay
 }
