@@ -1,6 +1,9 @@
 package offload
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 const (
 	// tolerated is the part of the executions that may be late.
@@ -11,6 +14,8 @@ const (
 	level = 0.02
 	// revised is the budget of planning again, from the plan in force.
 	revised = 100
+	// returns is how many ways of bringing tasks home are tried at most.
+	returns = 24
 )
 
 // spareTime are margins tried, as parts of the time that is left: a planner
@@ -20,12 +25,13 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // Horizon makes a planner into a receding-horizon policy: a planner for run
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
-// each plan in scenarios, and returns the cheapest that at most a twentieth of
-// them finds late, the least late where there is none. Running tasks are
-// expected to last as long as those that have lasted as long already. The plan
-// in force is kept unless another saves a hundredth or is less late. What has
-// started is not moved. Where nothing spreads, or there is no deadline, it is
-// the planner itself.
+// each plan in scenarios, and takes the cheapest that at most a twentieth of
+// them finds late, the least late where there is none; of a plan that is safe
+// it brings bought tasks home while it stays so. Running tasks are expected to
+// last as long as those that have lasted as long already. The plan in force is
+// kept unless another saves a hundredth or is less late. What has started is
+// not moved. Where nothing spreads, or there is no deadline, it is the planner
+// itself.
 func Horizon(base Planner) Planner {
 	return func(p Problem, b Budget) (Plan, error) {
 		if err := p.prepareState(); err != nil {
@@ -113,8 +119,10 @@ type horizon struct {
 	best   *revision
 }
 
+// revision is a plan and what became of it in the scenarios.
 type revision struct {
 	plan       Plan
+	d          *decision
 	late, cost float64
 }
 
@@ -158,7 +166,12 @@ func (h *horizon) decide() (Plan, error) {
 			break
 		}
 	}
-	return h.best.plan, nil
+	if h.safe() {
+		if err := h.bringHome(); err != nil {
+			return Plan{}, err
+		}
+	}
+	return h.expect()
 }
 
 func (h *horizon) safe() bool { return h.best != nil && h.best.late <= tolerated }
@@ -173,7 +186,7 @@ func (h *horizon) consider(plan Plan) error {
 	if h.best != nil {
 		most = max(tolerated, h.best.late+level)
 	}
-	c := &revision{plan: plan}
+	c := &revision{plan: plan, d: d}
 	if c.late, c.cost = h.trials.run(d, most); c.better(h.best) {
 		h.best = c
 	}
@@ -189,4 +202,70 @@ func (c *revision) better(than *revision) bool {
 		return a < b
 	}
 	return c.cost < (1-sticky)*than.cost
+}
+
+// bringHome takes bought tasks home, dearest first and in halves of halves, for
+// as long as the plan is safe: planners see means, and keep a margin even where
+// the scenarios need none.
+func (h *horizon) bringHome() error {
+	g, err := newPlanning(&h.p, Budget{})
+	if err != nil {
+		return err
+	}
+	left := returns
+	var halve func(part []int32)
+	halve = func(part []int32) {
+		if len(part) == 0 || left == 0 {
+			return
+		}
+		left--
+		next := &revision{plan: h.best.plan, d: h.best.d.clone()}
+		for _, i := range part {
+			next.d.target[i], next.d.config[i] = Private, 0
+		}
+		if next.late, next.cost = h.trials.run(next.d, tolerated); next.late <= tolerated && next.cost < h.best.cost {
+			h.best = next
+		} else if len(part) > 1 {
+			halve(part[:len(part)/2])
+			halve(part[len(part)/2:])
+		}
+	}
+	halve(g.dearest(h.best.d))
+	return nil
+}
+
+// dearest are the bought tasks that could come home, by falling price per
+// private time that buying them saves.
+func (g *planning) dearest(d *decision) []int32 {
+	var dear []int32
+	price := make([]float64, len(g.p.Tasks))
+	for i := range g.p.Tasks {
+		bought := slices.IndexFunc(g.options[i], func(o option) bool { return o.target == d.target[i] && o.config == d.config[i] })
+		if bought >= 0 && g.home[i] && !g.pinned[i] {
+			dear = append(dear, int32(i))
+			price[i] = float64(g.price(i, g.options[i][bought])) / float64(max(1, g.homeUs[i]))
+		}
+	}
+	slices.SortStableFunc(dear, func(a, b int32) int { return cmp.Compare(price[b], price[a]) })
+	return dear
+}
+
+// expect is the best plan with what is to be expected of it from now on.
+func (h *horizon) expect() (Plan, error) {
+	plan, d := h.best.plan, h.best.d
+	plan.Placements = slices.Clone(plan.Placements)
+	s := newSimulator(&h.p)
+	s.detail = true
+	s.run(d, nil)
+	o, err := s.outcome()
+	for i := range plan.Placements {
+		pl, x := &plan.Placements[i], &o.Tasks[i]
+		pl.StartUs, pl.FinishUs, pl.Cold = x.StartUs, x.FinishUs, x.Cold
+		if int(d.target[i]) != pl.Target {
+			pl.Target, pl.Config, pl.Node = Private, 0, -1
+			pl.Reason.ChosenBecause = "it may stay at home: run times spread less than the planner's margin"
+		}
+	}
+	plan.Predicted = o
+	return plan, err
 }
