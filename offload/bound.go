@@ -31,7 +31,8 @@ func (g *planning) certify(known *Outcome) Bound {
 //     less what started tasks and other runs hold. A task kept at home does at
 //     least the part of its work that no start within its window can move out
 //     of the interval. What exceeds the capacity must be bought: one linear row an
-//     interval (the energetic bound). The same holds for memory held.
+//     interval (the energetic bound). The same holds for memory held, and for the
+//     time on fast nodes of tasks whose window is too short for slower ones.
 //     A chain of tasks that takes longer at home than it may must be shortened by
 //     what buying its tasks saves at most: one row a chain.
 //  4. A file whose producer is bought and which any task reads at home pays its

@@ -12,14 +12,17 @@ type candidate struct {
 	bound       bool // it can run nowhere else
 	work        float64
 	first, last float64
-	held        [resources]float64 // of each resource, for each microsecond of work at least
+	held        [quick]float64 // of each resource, for each microsecond of work at least
+	wall        float64        // on the fastest node
+	slowest     int            // of the nodes' speeds, the last that is fast enough for its window
 }
 
-// What the private cluster is short of.
+// What the private cluster is short of: cores, memory and, from quick on, time on the
+// cores of nodes at least as fast as each of the speeds.
 const (
 	cores = iota
 	memory
-	resources
+	quick
 )
 
 // row is a limit: its candidates' parts are at most its room, as far as they stay
@@ -35,8 +38,10 @@ type row struct {
 // cluster is the private capacity: in all, and what is taken from it.
 type cluster struct {
 	slowest, fastest float64
-	capacity         [resources]float64
-	blocked          []block // by time
+	capacity         [quick]float64
+	speeds           []float64 // fastest first
+	quick            []float64 // cores of nodes at least that fast
+	blocked          []block   // by time
 }
 
 // block is what others hold of the cores until some time, from now: at most what
@@ -55,6 +60,14 @@ func (b *bounding) cluster() (c cluster) {
 		c.capacity[memory] += float64(node.MemMiB * mib)
 		c.slowest, c.fastest = min(c.slowest, node.Speed), max(c.fastest, node.Speed)
 		c.blocked = append(c.blocked, b.blockedOn(k)...)
+	}
+	c.speeds, c.quick = b.speeds, make([]float64, len(b.speeds))
+	for s, v := range b.speeds {
+		for k := range b.p.Platform.Nodes {
+			if b.p.Platform.Nodes[k].Speed >= v {
+				c.quick[s] += float64(b.p.Platform.Nodes[k].Cores)
+			}
+		}
 	}
 	return c
 }
@@ -85,10 +98,19 @@ func (b *bounding) blockedOn(node int) (list []block) {
 
 // room is what the cluster can hold between two times.
 func (c *cluster) room(resource int, from, to float64) float64 {
-	room := c.capacity[resource] * (to - from)
-	if resource == cores {
-		for _, x := range c.blocked {
-			room -= x.speed * x.cores * max(0, min(x.until, to)-from)
+	if resource == memory {
+		return c.capacity[memory] * (to - from)
+	}
+	room := c.capacity[cores] * (to - from)
+	if resource >= quick {
+		room = c.quick[resource-quick] * (to - from)
+	}
+	for _, x := range c.blocked {
+		held := x.cores * max(0, min(x.until, to)-from)
+		if resource == cores {
+			room -= x.speed * held
+		} else if x.speed >= c.speeds[resource-quick] {
+			room -= held
 		}
 	}
 	return room
@@ -108,10 +130,35 @@ func (b *bounding) candidates(c *cluster) (tasks []candidate) {
 		}
 		tasks = append(tasks, candidate{
 			task: int32(i), bound: math.IsInf(b.buy[i], 1), work: work, first: float64(b.first[k]), last: float64(b.last[k]),
-			held: [resources]float64{float64(t.Cores), t.MemBytes / c.fastest},
+			held: [quick]float64{float64(t.Cores), t.MemBytes / c.fastest},
+			wall: float64(b.work(k)), slowest: b.slowestFit(i),
 		})
 	}
 	return tasks
+}
+
+// slowestFit is, of the nodes' speeds, the last that is fast enough for task i: by its
+// window, and by the ways left to it where they tell.
+func (b *bounding) slowestFit(i int) int {
+	k, last := i*b.domains, len(b.speeds)-1
+	if _, same := b.p.override(i, Private, 0); same {
+		return last
+	}
+	if len(b.p.Tasks) > partedTasks {
+		for last > 0 && !(b.fitsAt(i, b.speeds[last]) && b.first[k]+b.p.privateUs(i, b.speeds[last], 1) <= b.last[k]) {
+			last--
+		}
+		return last
+	}
+	left := b.hi[k] - b.homeLo[k]
+	for s, v := range b.speeds {
+		if b.fitsAt(i, v) {
+			if left--; left == 0 {
+				return s
+			}
+		}
+	}
+	return last
 }
 
 // leastWork is what task i takes of the cores for the time it holds them, on the
@@ -130,6 +177,12 @@ func (d *dual) part(r *row, k int) float64 {
 		return r.saves[k]
 	}
 	t := &d.tasks[k]
+	if r.resource >= quick {
+		if t.slowest > r.resource-quick {
+			return 0
+		}
+		return t.held[cores] * min(r.to-r.from, t.wall-max(0, r.from-t.first), t.wall-max(0, t.last-r.to))
+	}
 	return d.cluster.inside(t, r.from, r.to) * t.held[r.resource]
 }
 
@@ -181,6 +234,11 @@ func (b *bounding) intervals(c *cluster, tasks []candidate, points int) (list []
 	used := []int{cores}
 	if b.memoryBinds(tasks) {
 		used = append(used, memory)
+	}
+	for s := range len(c.speeds) - 1 {
+		if slices.ContainsFunc(tasks, func(t candidate) bool { return t.slowest <= s }) {
+			used = append(used, quick+s)
+		}
 	}
 	for _, r := range used {
 		for _, from := range begins {

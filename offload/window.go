@@ -415,6 +415,9 @@ func (b *bounding) exclude() (some, possible bool) {
 				some = true
 				continue
 			}
+			for k == i*b.domains && b.hi[k]-b.lo[k] > 1 && b.first[k]+b.ways[b.hi[k]-1].wallUs > b.last[k] {
+				b.hi[k]-- // no node this slow
+			}
 			left++
 		}
 		if left == 0 {
