@@ -61,7 +61,7 @@ func lowerBound(g *planning) Bound {
 		return Bound{Infeasible: true, Why: why}
 	}
 	// Sums are in floats, and each way's price is rounded: stay below the truth.
-	value -= math.Abs(value)*1e-9 + float64(len(g.p.Tasks)+1)
+	value -= float64(math.Abs(value)*1e-9) + float64(len(g.p.Tasks)+1)
 	total, err := pricing.Add(g.sunk(), pricing.Money(max(0, min(value, math.MaxInt64/2))))
 	if err != nil {
 		return Bound{}
@@ -155,7 +155,7 @@ func (b *bounding) findCertain() {
 func (b *bounding) certainEgress(i, provider int) (sum float64) {
 	for _, f := range b.p.out.of(i) {
 		if away := b.certain[f] &^ bit(provider); away != 0 {
-			sum += float64(b.egress(provider, f)) * float64(bits.OnesCount64(away))
+			sum += float64(float64(b.egress(provider, f)) * float64(bits.OnesCount64(away)))
 		}
 	}
 	return sum

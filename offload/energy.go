@@ -101,14 +101,14 @@ func (c *cluster) room(resource int, from, to float64) float64 {
 	if resource == memory {
 		return c.capacity[memory] * (to - from)
 	}
-	room := c.capacity[cores] * (to - from)
+	room := float64(c.capacity[cores] * (to - from))
 	if resource >= quick {
-		room = c.quick[resource-quick] * (to - from)
+		room = float64(c.quick[resource-quick] * (to - from))
 	}
 	for _, x := range c.blocked {
-		held := x.cores * max(0, min(x.until, to)-from)
+		held := float64(x.cores * max(0, min(x.until, to)-from))
 		if resource == cores {
-			room -= x.speed * held
+			room -= float64(x.speed * held)
 		} else if x.speed >= c.speeds[resource-quick] {
 			room -= held
 		}
@@ -189,7 +189,7 @@ func (d *dual) part(r *row, k int) float64 {
 // inside is the least work of a candidate that any start in its window leaves in
 // an interval.
 func (c *cluster) inside(t *candidate, from, to float64) float64 {
-	return min(c.slowest*(to-from), t.work-c.fastest*max(0, from-t.first), t.work-c.fastest*max(0, t.last-to))
+	return min(float64(c.slowest*(to-from)), t.work-float64(c.fastest*max(0, from-t.first)), t.work-float64(c.fastest*max(0, t.last-to)))
 }
 
 // memoryBinds says whether memory can be scarcer than cores.

@@ -127,7 +127,7 @@ func (d *dual) solve(e effort) bool {
 			return false
 		}
 	}
-	if d.crosses && e.rounds > 0 {
+	if d.crosses && (e.rounds > 0 || e.along > 0 && len(d.rows) == 0) {
 		d.divide()
 	}
 	return true
