@@ -2,6 +2,7 @@ package offload
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -87,6 +88,82 @@ func TestSharesAreASplit(t *testing.T) {
 		}
 	}
 	require.Greater(t, split, 500)
+}
+
+// TestDualIsTheLeastOverAllChoices: for the multipliers found, the value is the
+// least, over every choice of sides, of what it costs and what the rows lack.
+func TestDualIsTheLeastOverAllChoices(t *testing.T) {
+	crossing, priced := 0, 0
+	for seed := range uint64(2500) {
+		p, plans := tiny(t, seed, 1)
+		if len(plans) == 0 {
+			continue
+		}
+		o, err := Simulate(p, &plans[0], SimOptions{})
+		require.NoError(t, err)
+		if o.MakespanUs == Never {
+			continue
+		}
+		setDeadlines(p, &o)
+		for q := range p.Platform.Providers {
+			p.Platform.Providers[q].Rates.PerEgressGiB *= 1 + float64(seed%5)*20
+		}
+		g, err := newPlanning(p, Budget{})
+		require.NoError(t, err)
+		b := newBounding(g)
+		if !b.windows() {
+			continue
+		}
+		d := b.newDual(24)
+		if !d.solve(effort{24, 8, 6, 2}) {
+			continue
+		}
+		least := math.Inf(1)
+		for choice := range 1 << len(p.Tasks) {
+			least = min(least, d.lagrangian(choice))
+		}
+		require.InDelta(t, least, d.value(), 1e-9*math.Abs(least)+float64(len(p.Files)+len(p.Tasks))+1, "seed %d", seed)
+		if d.crosses {
+			crossing++
+		}
+		if slices.ContainsFunc(d.lambda[:len(d.rows)], func(x float64) bool { return x > 0 }) {
+			priced++
+		}
+	}
+	require.Greater(t, crossing, 100)
+	require.Greater(t, priced, 100)
+}
+
+// lagrangian is what a choice costs and lacks; bit i is set where task i is bought.
+func (d *dual) lagrangian(choice int) float64 {
+	bought := func(i int32) bool {
+		if d.b.undecided(int(i)) {
+			return choice>>i&1 == 1
+		}
+		return !d.b.possible(int(i) * d.b.domains)
+	}
+	sum := d.fixed
+	for i := range d.net {
+		if d.b.undecided(i) && bought(int32(i)) {
+			sum += d.b.buy[i] - d.b.keep[i]
+		}
+	}
+	for f, amount := range d.egress {
+		if amount > 0 && bought(d.b.p.Files[f].Producer) &&
+			slices.ContainsFunc(d.b.p.readers.of(f), func(j int32) bool { return !bought(j) }) {
+			sum += float64(amount)
+		}
+	}
+	for r := range d.rows {
+		lacks := d.need[r]
+		for k := range d.tasks {
+			if t := &d.tasks[k]; !t.bound && bought(t.task) {
+				lacks -= max(0, d.part(&d.rows[r], k))
+			}
+		}
+		sum += d.lambda[r] * lacks
+	}
+	return sum
 }
 
 // TestRoomIsWhatOthersLeave: one node of two cores at speed 2; one is held until
