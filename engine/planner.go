@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spillway/spillway/estimate"
@@ -12,7 +14,8 @@ import (
 )
 
 // Planning makes the engine's plans: the same planner that `spillway plan` calls, on a problem in which
-// what has started is fixed.
+// what has started is fixed. Where history tells how run times spread, the planner is asked by a
+// receding-horizon policy, as `spillway simulate --replan` does.
 type Planning struct {
 	Model   *estimate.Model
 	Planner offload.Planner
@@ -25,7 +28,7 @@ func (p *Planning) Plan(s *State, why string, now time.Time) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := p.Planner(*prob, p.Budget)
+	made, err := offload.Horizon(p.Planner)(*prob, p.Budget)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -62,6 +65,7 @@ func (p *Planning) problem(s *State, now time.Time) (*offload.Problem, error) {
 		return nil, err
 	}
 	prob.NowUs, prob.Seed = s.micros(now), s.run.Seed
+	prob.Incumbent = s.incumbent()
 	for i := range s.tasks {
 		s.denyIn(&prob.Tasks[i], i)
 		if f, ok := s.fixed(i, now); ok {
@@ -76,6 +80,29 @@ func (p *Planning) problem(s *State, now time.Time) (*offload.Problem, error) {
 	}
 	sortPresent(prob.Present)
 	return prob, nil
+}
+
+// incumbent is the plan in force, where every task has a place in it.
+func (s *State) incumbent() *offload.Plan {
+	if !s.planned {
+		return nil
+	}
+	plan := &offload.Plan{Planner: s.run.Planner, Placements: make([]offload.Placement, len(s.tasks))}
+	plan.Order = make([]int32, len(s.tasks))
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		if t.site < 0 {
+			return nil
+		}
+		pl := &plan.Placements[i]
+		*pl = offload.Placement{Target: t.site - 1, Config: s.config(t), Node: -1}
+		if !t.hold.IsZero() {
+			pl.NotBeforeUs = s.micros(t.hold)
+		}
+		plan.Order[i] = int32(i)
+	}
+	slices.SortStableFunc(plan.Order, func(a, b int32) int { return cmp.Compare(s.tasks[a].rec.Order, s.tasks[b].rec.Order) })
+	return plan
 }
 
 // denyIn rules out, for one task, the sites that refused it or are out of reach.
@@ -147,7 +174,11 @@ func placements(s *State, prob *offload.Problem, made *offload.Plan) []Placement
 		if i < len(made.Predicted.Tasks) && pl.Target >= 0 {
 			p.Cost = int64(made.Predicted.Tasks[i].Cost)
 		}
-		p.Reason, _ = json.Marshal(doc.Tasks[prob.Tasks[i].ID].Reason)
+		if reason := doc.Tasks[prob.Tasks[i].ID].Reason; reason != nil {
+			p.Reason, _ = json.Marshal(reason)
+		} else { // kept from the plan before
+			p.Reason = s.tasks[i].rec.Reason
+		}
 	}
 	for rank, i := range made.Order {
 		out[i].Order = rank

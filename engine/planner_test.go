@@ -139,3 +139,36 @@ func TestPlanStrandsWhatFitsNowhere(t *testing.T) {
 	require.Equal(t, workflow.TaskFailed, d.s.Task(0).State)
 	require.Equal(t, workflow.TaskRunning, d.s.Task(1).State)
 }
+
+// TestPlanInForceIsStated: a policy hears of the plan that the engine follows, and what it keeps of that
+// keeps its reason. Without a place for every task there is none.
+func TestPlanInForceIsStated(t *testing.T) {
+	d := halfway(t)
+	now := start.Add(3 * time.Second)
+	_, err := planning("private", d.cat).problem(d.s, now)
+	require.NoError(t, err)
+	plan := d.s.incumbent()
+	require.NotNil(t, plan)
+	require.Equal(t, offload.Placement{Target: 0, Config: d.s.config(&d.s.tasks[1]), Node: -1}, plan.Placements[1])
+	require.Equal(t, offload.Private, plan.Placements[0].Target)
+
+	p := planning("density", d.cat)
+	p.Model.Spreads = true
+	for _, seconds := range []float64{3.8, 4, 4.1, 4.3} {
+		p.Model.History = append(p.Model.History, estimate.Sample{Task: "a", Site: "private",
+			Command: time.Duration(seconds * float64(time.Second))})
+	}
+	prob, err := p.problem(d.s, now)
+	require.NoError(t, err)
+	require.True(t, prob.Spreads())
+	d.s.tasks[d.task("d")].rec.Reason = []byte(`{"chosen_because":"kept"}`)
+	made, err := p.Plan(d.s, "because", now)
+	require.NoError(t, err)
+	require.True(t, made.OnTime)
+	for i := range made.Placements {
+		require.NotEmpty(t, made.Placements[i].Reason)
+	}
+
+	d.s.tasks[d.task("d")].site = -1
+	require.Nil(t, d.s.incumbent())
+}

@@ -23,6 +23,7 @@ type Basis struct {
 	Seconds     float64 // on reference cores
 	Samples     int     // of earlier runs that went into it
 	Quantile    float64 // of the samples; 1 is the longest, 0 not a quantile
+	Spread      float64 // standard deviation of the logarithm of the samples, where Seconds is their mean
 	Pace        float64 // the author's figure was multiplied by this, as other tasks of the workflow suggest
 	Site        string  // where they were measured; empty: converted from several offerings
 	Provisional bool    // the instance stands for an element that is not known yet
@@ -55,10 +56,19 @@ func (b Basis) why() string {
 		return b.hint()
 	case b.Quantile == 1:
 		return "the longest of " + runs(b.Samples)
+	case b.Spread > 0:
+		return fmt.Sprintf("the mean of %s%s, which spread by %.2g %%", runs(b.Samples), b.at(), 100*b.Spread)
 	case b.Site == "":
 		return fmt.Sprintf("the %.3g %% quantile of %s, converted between offerings", 100*b.Quantile, runs(b.Samples))
 	}
 	return fmt.Sprintf("the %.3g %% quantile of %s at %s", 100*b.Quantile, runs(b.Samples), b.Site)
+}
+
+func (b Basis) at() string {
+	if b.Site == "" {
+		return ", converted between offerings"
+	}
+	return " at " + b.Site
 }
 
 // hint names the author's figure, and what was made of it.

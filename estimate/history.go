@@ -14,6 +14,10 @@ const (
 	// hintWeight is how many samples an author's estimate counts for while there
 	// are fewer than enough.
 	hintWeight = 5
+	// priorSpread is how far run times are thought to spread (standard deviation of
+	// the logarithm) before anything is measured; it counts for priorWeight samples.
+	priorSpread = 0.3
+	priorWeight = 5
 )
 
 // estimate is what all instances of a task have in common.
@@ -46,7 +50,21 @@ func (m *Model) learn(g *workflow.Graph) []estimate {
 			of[i] = m.written(t, &history[i], pace)
 		}
 	}
+	spreadAlike(of)
 	return of
+}
+
+// spreadAlike gives the prior spread to tasks of which nothing is known, where
+// something is known of others.
+func spreadAlike(of []estimate) {
+	if !slices.ContainsFunc(of, func(e estimate) bool { return e.task.Spread > 0 }) {
+		return
+	}
+	for i := range of {
+		if of[i].task.Spread == 0 {
+			of[i].task.Spread = priorSpread
+		}
+	}
 }
 
 // traced takes a trace at its word.
@@ -64,7 +82,7 @@ func (m *Model) traced(w *workflow.Work) estimate {
 func (m *Model) written(t *workflow.Task, h *past, pace float64) estimate {
 	e := estimate{task: offload.Task{Cores: t.Resources.CPU, MemBytes: float64(t.Resources.Memory)}}
 	e.basis = m.runtime(t, h, pace)
-	e.task.RuntimeS = e.basis.Seconds
+	e.task.RuntimeS, e.task.Spread = e.basis.Seconds, e.basis.Spread
 	e.task.RuntimeOn = m.measured(t.Resources.CPU, h)
 	e.bytes, e.basis.Output = m.output(t, h)
 	return e
@@ -134,7 +152,7 @@ func (m *Model) pace(spec *workflow.Spec, history []past) float64 {
 	for i := range spec.Tasks {
 		t := &spec.Tasks[i]
 		if pool := m.pool(&history[i], t.Resources.CPU); t.Estimate.Runtime > 0 && len(pool) >= enough {
-			sum += math.Log(quantile(pool, m.quantile()) * m.scale() / t.Estimate.Runtime.Seconds())
+			sum += math.Log(m.typical(pool) * m.scale() / t.Estimate.Runtime.Seconds())
 			n++
 		}
 	}
@@ -150,14 +168,15 @@ func (m *Model) pace(spec *workflow.Spec, history []past) float64 {
 func (m *Model) runtime(t *workflow.Task, h *past, pace float64) Basis {
 	home := offering{offload.Private, 0}
 	if own := h.seconds[home]; len(own) >= enough {
-		q := quantile(own, m.quantile())
-		return Basis{Source: History, Samples: len(own), Quantile: m.quantile(), Seconds: q * m.speed(home, t.Resources.CPU), Site: workflow.SitePrivate}
+		b := m.basis(own)
+		b.Seconds, b.Site = b.Seconds*m.speed(home, t.Resources.CPU), workflow.SitePrivate
+		return b
 	}
 	pool := m.pool(h, t.Resources.CPU)
 	hint := t.Estimate.Runtime.Seconds() / m.scale() * pace
 	switch {
 	case len(pool) >= enough:
-		return Basis{Source: History, Samples: len(pool), Quantile: m.quantile(), Seconds: quantile(pool, m.quantile())}
+		return m.basis(pool)
 	case t.Estimate.Has("runtime") && len(pool) > 0:
 		return Basis{Source: Hint, Samples: len(pool), Pace: pace, Seconds: shrunk(hint, pool)}
 	case t.Estimate.Has("runtime"):
@@ -166,6 +185,43 @@ func (m *Model) runtime(t *workflow.Task, h *past, pace float64) Basis {
 		return Basis{Source: History, Samples: len(pool), Quantile: 1, Seconds: slices.Max(pool)}
 	}
 	return Basis{Source: Prior, Seconds: priorSeconds / m.scale()}
+}
+
+// basis rests on enough samples.
+func (m *Model) basis(samples []float64) Basis {
+	b := Basis{Source: History, Samples: len(samples), Seconds: m.typical(samples)}
+	if m.Spreads {
+		b.Spread = spread(samples)
+	} else {
+		b.Quantile = m.quantile()
+	}
+	return b
+}
+
+// typical is the one figure planned with for a run time that samples tell of.
+func (m *Model) typical(samples []float64) float64 {
+	if !m.Spreads {
+		return quantile(samples, m.quantile())
+	}
+	sum := 0.0
+	for _, s := range samples {
+		sum += s
+	}
+	return sum / float64(len(samples))
+}
+
+// spread is the standard deviation of the samples' logarithms, drawn towards
+// the prior as long as there are few of them.
+func spread(samples []float64) float64 {
+	mean, squares, n := 0.0, 0.0, float64(len(samples))
+	for _, s := range samples {
+		mean += math.Log(s) / n
+	}
+	for _, s := range samples {
+		d := math.Log(s) - mean
+		squares += float64(d * d)
+	}
+	return math.Sqrt((squares + priorWeight*priorSpread*priorSpread) / (n - 1 + priorWeight))
 }
 
 // pool are all samples in seconds on reference cores, ascending.
@@ -192,7 +248,7 @@ func (m *Model) measured(cores int, h *past) []offload.OfferingRuntime {
 			if near.config < 0 {
 				break
 			}
-			s := quantile(h.seconds[near], m.quantile())
+			s := m.typical(h.seconds[near])
 			if near != at {
 				s *= m.speed(near, cores) / m.speed(at, cores)
 			}

@@ -23,6 +23,9 @@ const (
 	// unknownMargin is the part of the deadline kept free where nothing tells how
 	// far estimates are off, knownMargin where quantiles of history do.
 	unknownMargin, knownMargin = 0.07, 0.05
+	// spreadMargin is kept free for what run times do not contain (dispatch,
+	// queues of others) by policies that keep their own margin for the rest.
+	spreadMargin = 0.02
 	// priorSeconds and priorBytes stand in where neither author nor history says
 	// anything; priorBytes is per output file.
 	priorSeconds = 10.0
@@ -47,6 +50,7 @@ type Model struct {
 	Takes    []workflow.Label // by provider: the most confidential data it may see; unset: internal
 	History  []Sample         // of this workflow; traces do not use it
 
+	Spreads        bool    // state measured run times as means with a spread, for policies that expect one; false: as quantiles
 	Quantile       float64 // of measured run times; 0: DefaultQuantile
 	MarginFraction float64 // of the deadline to keep free; 0: 7 % at most, less where history tells the spread; negative: none
 	TimeScale      float64 // divides stated run times, bytes, latencies and start-ups; 0: 1. History is as measured
@@ -156,7 +160,11 @@ func (m *Model) margin(deadlineUs int64, bases []Basis) int64 {
 		if all > 0 {
 			share = known / all
 		}
-		fraction = unknownMargin - share*(unknownMargin-knownMargin)
+		least := knownMargin
+		if m.Spreads {
+			least = spreadMargin
+		}
+		fraction = unknownMargin - share*(unknownMargin-least)
 	}
 	return int64(max(0, fraction) * float64(deadlineUs))
 }

@@ -37,7 +37,7 @@ func Horizon(base Planner) Planner {
 		if err := p.prepareState(); err != nil {
 			return Plan{}, err
 		}
-		if !p.spreads() || p.lastDeadlineUs() == 0 {
+		if !p.Spreads() || p.lastDeadlineUs() == 0 {
 			return base(p, b)
 		}
 		if p.Incumbent != nil && len(p.Fixed) == len(p.Tasks) {
@@ -71,7 +71,8 @@ func (p *Problem) prepareState() error {
 	return p.checkState()
 }
 
-func (p *Problem) spreads() bool {
+// Spreads says whether some run time is not known exactly.
+func (p *Problem) Spreads() bool {
 	return slices.ContainsFunc(p.Tasks, func(t Task) bool { return t.Spread > 0 })
 }
 

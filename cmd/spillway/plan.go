@@ -158,8 +158,12 @@ func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, er
 	p := &planned{instance: in}
 	budget := searchBudget(f.effort.value)
 	began := time.Now()
-	if f.sigma > 0 && in.problem.DeadlineUs > 0 {
-		err = p.planForSpread(planner, budget, f.sigma)
+	if f.sigma > 0 {
+		in.expectSpread(f.sigma)
+		in.problem.MarginUs = 0 // the policy finds its own
+	}
+	if in.problem.Spreads() && in.problem.DeadlineUs > 0 {
+		err = p.planForSpread(planner, budget)
 	} else {
 		p.plan, err = planner(*in.problem, budget)
 	}
@@ -169,11 +173,7 @@ func (a *app) plan(ctx context.Context, path string, f *planFlags) (*planned, er
 
 // planForSpread plans for run times that spread, and measures how often the plan
 // is in time in executions that did not choose it.
-func (p *planned) planForSpread(planner offload.Planner, budget offload.Budget, sigma float64) (err error) {
-	p.problem.MarginUs = 0 // it finds its own
-	for i := range p.problem.Tasks {
-		p.problem.Tasks[i].Spread = sigma
-	}
+func (p *planned) planForSpread(planner offload.Planner, budget offload.Budget) (err error) {
 	if p.plan, err = offload.Horizon(planner)(*p.problem, budget); err != nil {
 		return err
 	}

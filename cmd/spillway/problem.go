@@ -58,7 +58,7 @@ func (a *app) instance(ctx context.Context, path string, f *problemFlags) (*inst
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{model: estimate.Model{Platform: platform, TimeScale: f.scale}}
+	in := &instance{model: estimate.Model{Platform: platform, TimeScale: f.scale, Spreads: true}}
 	if in.graph, err = a.readGraph(path, *f.params); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,11 @@ func (a *app) simulatePolicy(in *instance, f *simulateFlags) (*simulation, error
 	budget := searchBudget(f.effort.value)
 	run := offload.Execution{Plans: 1}
 	if f.replan {
-		in.expectSpread(f)
+		spread := f.sigma
+		if spread == 0 && f.runtimes != "" {
+			spread = unknownSpread
+		}
+		in.expectSpread(spread)
 		run, err = offload.Loop(*p, offload.Horizon(f.planner), offload.LoopOptions{Multipliers: truth.multipliers, Budget: budget})
 	} else if run.Plan, err = f.planner(*p, budget); err == nil {
 		run.Outcome, err = offload.Simulate(p, &run.Plan, offload.SimOptions{Multipliers: truth.multipliers})
@@ -85,12 +89,8 @@ func (a *app) truth(in *instance, f *simulateFlags) (truth, error) {
 	return t, nil
 }
 
-// expectSpread tells the policy how far run times are off.
-func (in *instance) expectSpread(f *simulateFlags) {
-	spread := f.sigma
-	if spread == 0 && f.runtimes != "" {
-		spread = unknownSpread
-	}
+// expectSpread says how far run times are off.
+func (in *instance) expectSpread(spread float64) {
 	for i := range in.problem.Tasks {
 		in.problem.Tasks[i].Spread = spread
 	}

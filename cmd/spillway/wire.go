@@ -191,7 +191,7 @@ func (e *embedded) model(ctx context.Context, name string, s *sites) (*estimate.
 	if err != nil {
 		return nil, err
 	}
-	return &estimate.Model{Platform: s.platform(), History: history}, nil
+	return &estimate.Model{Platform: s.platform(), History: history, Spreads: true}, nil
 }
 
 // dispatcher opens the sites that a run may use.
