@@ -94,21 +94,11 @@ func TestSharesAreASplit(t *testing.T) {
 // least, over every choice of sides, of what it costs and what the rows lack.
 func TestDualIsTheLeastOverAllChoices(t *testing.T) {
 	crossing, priced := 0, 0
-	for seed := range uint64(2500) {
-		p, plans := tiny(t, seed, 1)
-		if len(plans) == 0 {
+	for _, c := range exactCases(t) {
+		if len(c.problem.Tasks) > 12 {
 			continue
 		}
-		o, err := Simulate(p, &plans[0], SimOptions{})
-		require.NoError(t, err)
-		if o.MakespanUs == Never {
-			continue
-		}
-		setDeadlines(p, &o)
-		for q := range p.Platform.Providers {
-			p.Platform.Providers[q].Rates.PerEgressGiB *= 1 + float64(seed%5)*20
-		}
-		g, err := newPlanning(p, Budget{})
+		g, err := newPlanning(c.problem, Budget{})
 		require.NoError(t, err)
 		b := newBounding(g)
 		if !b.windows() {
@@ -119,10 +109,10 @@ func TestDualIsTheLeastOverAllChoices(t *testing.T) {
 			continue
 		}
 		least := math.Inf(1)
-		for choice := range 1 << len(p.Tasks) {
+		for choice := range 1 << len(d.net) {
 			least = min(least, d.lagrangian(choice))
 		}
-		require.InDelta(t, least, d.value(), 1e-9*math.Abs(least)+float64(len(p.Files)+len(p.Tasks))+1, "seed %d", seed)
+		require.InDelta(t, least, d.value(), 1e-9*math.Abs(least)+float64(len(d.egress)+len(d.net))+1, c.String())
 		if d.crosses {
 			crossing++
 		}
@@ -130,8 +120,8 @@ func TestDualIsTheLeastOverAllChoices(t *testing.T) {
 			priced++
 		}
 	}
-	require.Greater(t, crossing, 100)
-	require.Greater(t, priced, 100)
+	require.Greater(t, crossing, 20)
+	require.Greater(t, priced, 20)
 }
 
 // lagrangian is what a choice costs and lacks; bit i is set where task i is bought.
