@@ -177,9 +177,9 @@ func TestRoomIsWhatOthersLeave(t *testing.T) {
 func TestPartIsTheLeast(t *testing.T) {
 	for seed := range uint64(3000) {
 		g := rand.New(rand.NewPCG(seed, 5))
-		speeds := [][]float64{{1}, {2}, {2, 1}}[g.IntN(3)]
+		speeds := [][]float64{{1}, {2}, {3, 2}}[g.IntN(3)]
 		slow, fast := speeds[len(speeds)-1], speeds[0]
-		work := float64(2 * (1 + g.IntN(6)))
+		work := float64(6 * (1 + g.IntN(4)))
 		c := cluster{slowest: slow, fastest: fast, speeds: speeds}
 		first := float64(g.IntN(5))
 		k := candidate{work: work, wall: work / fast, first: first, last: first + work/slow + float64(g.IntN(6))}
@@ -234,10 +234,10 @@ func TestLongChainMustBeBought(t *testing.T) {
 // at the deadline. The bound is exactly their bill, with one start.
 func TestOneContainerPaysOnce(t *testing.T) {
 	p := &Problem{Platform: oneCore(), NowUs: 7 * second, DeadlineUs: (7 + 2 + 3*10) * second}
-	p.Platform.Providers[0].Quota = 1
-	for _, id := range []string{"a", "b", "c"} {
-		p.Tasks = append(p.Tasks, Task{ID: id, Cores: 1, RuntimeS: 10, PublicOnly: true})
+	for i := range int32(3) {
+		p.Tasks = append(p.Tasks, Task{ID: string('a' + i), Cores: 1, RuntimeS: 10, PublicOnly: true})
 	}
+	p.Tasks[1].Parents, p.Tasks[2].Parents = []int32{0}, []int32{1}
 	plan, err := planOf("public")(*p, Budget{})
 	require.NoError(t, err)
 	require.True(t, plan.Predicted.DeadlineMet)
