@@ -24,10 +24,10 @@ type Late struct {
 // Together plans several workflows jointly. Where no plan in time is found,
 // deadlines give way one by one until the rest can be kept: the lightest
 // workflow's first, of equals the last one's in the list. Each of them then gets
-// the earliest deadline that a search finds beside the others. The incumbents,
-// where all parts have one, are kept unless something better is found. The
-// planner is called at most 4 times, and 8 times more for each deadline that
-// gives way; the budget is for one call.
+// the earliest deadline that a search finds beside the others. The incumbents
+// are kept unless something better is found. The planner is called at most 4
+// times, twice more for each part without an incumbent, and 8 times more for
+// each deadline that gives way; the budget is for one call.
 func Together(plan Planner, base Problem, parts []Part, b Budget) (Agreement, error) {
 	a, err := newAgreeing(plan, base, parts, b)
 	if err != nil {
@@ -54,25 +54,30 @@ type Verdict struct {
 
 // Admit plans a new workflow together with those that are admitted. An
 // Impossible one gets a plan too, by the earliest deadline that can be kept. The
-// planner is called 3 times more than by Together.
+// planner is called as often as by Together, and once more where some admitted
+// part has no incumbent.
 func Admit(plan Planner, base Problem, admitted []Part, newcomer Part, b Budget) (Verdict, error) {
 	v := Verdict{Kind: Admitted}
-	alone, err := v.alone(plan, base, newcomer, b)
+	others, before, err := inForce(plan, base, admitted, b)
 	if err != nil {
 		return v, err
 	}
-	before, err := planned(plan, base, admitted, b)
+	newcomer, err = newcomer.alone(plan, base, b)
 	if err != nil {
 		return v, err
 	}
-	own := *newcomer.Problem
-	own.Incumbent = alone
-	newcomer.Problem = &own
-	a, err := newAgreeing(plan, base, append(slices.Clone(admitted), newcomer), b)
+	alone := newcomer.Problem.Incumbent
+	if alone.LowerBound.Infeasible {
+		v.Kind, v.Why = Impossible, alone.LowerBound.Why
+	}
+	a, err := newAgreeing(plan, base, append(others, newcomer), b)
 	if err != nil {
 		return v, err
 	}
-	a.newcomer, a.hopeless = len(admitted), !alone.Predicted.DeadlineMet
+	a.fresh = []int{len(admitted)}
+	if !alone.Predicted.DeadlineMet {
+		a.hopeless = len(admitted)
+	}
 	if v.Agreement, err = a.agree(); err != nil {
 		return v, err
 	}
@@ -87,37 +92,17 @@ func Admit(plan Planner, base Problem, admitted []Part, newcomer Part, b Budget)
 	return v, nil
 }
 
-// alone plans the new workflow as if nobody else were there, and sees whether its
-// deadline is possible at all.
-func (v *Verdict) alone(plan Planner, base Problem, newcomer Part, b Budget) (*Plan, error) {
-	j, err := Join(base, []Part{newcomer})
-	if err != nil {
-		return nil, err
+// inForce is the admitted parts, all with a plan, and what they cost by it.
+func inForce(plan Planner, base Problem, parts []Part, b Budget) ([]Part, pricing.Money, error) {
+	if len(parts) == 0 {
+		return nil, 0, nil
 	}
-	p, err := plan(*j.Problem, b)
-	if err != nil {
-		return nil, err
-	}
-	if p.LowerBound.Infeasible {
-		v.Kind, v.Why = Impossible, p.LowerBound.Why
-	}
-	plans, err := j.Split(&p)
-	if err != nil {
-		return nil, err
-	}
-	return &plans[0], nil
-}
-
-// planned is what the admitted workflows cost by the plans in force.
-func planned(plan Planner, base Problem, parts []Part, b Budget) (pricing.Money, error) {
 	a, err := newAgreeing(plan, base, parts, b)
-	if err != nil || len(parts) == 0 {
-		return 0, err
+	if err != nil {
+		return nil, 0, err
 	}
-	if a.joint.Incumbent == nil {
+	if err = a.insert(); err == nil && len(a.fresh) > 0 {
 		err = a.try()
-		return a.best.Predicted.Cost, err
 	}
-	o, err := Simulate(a.joint.Problem, a.joint.Incumbent, SimOptions{})
-	return o.Cost, err
+	return slices.Clip(a.joint.parts), a.best.Predicted.Cost, err
 }

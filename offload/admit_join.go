@@ -124,7 +124,7 @@ func unpaid(why []string, providers int) []string {
 
 // mergeIncumbents interleaves the plans in force by their planned starts.
 func (j *Joint) mergeIncumbents() {
-	if len(j.parts) == 0 || slices.ContainsFunc(j.parts, func(p Part) bool { return p.Problem.Incumbent == nil }) {
+	if slices.ContainsFunc(j.parts, func(p Part) bool { return p.Problem.Incumbent == nil }) {
 		return
 	}
 	plan := &Plan{Placements: make([]Placement, 0, len(j.Tasks))}

@@ -14,13 +14,46 @@ type agreeing struct {
 	joint   *Joint
 	best    Plan // the last one tried
 
-	newcomer int  // part without a plan beside the others yet; -1: none
-	hopeless bool // it cannot be in time even alone
+	fresh    []int // parts without a plan beside the others yet
+	hopeless int   // part that cannot be in time even alone; -1: none
 }
 
 func newAgreeing(plan Planner, base Problem, parts []Part, b Budget) (*agreeing, error) {
-	j, err := Join(base, parts)
-	return &agreeing{planner: plan, budget: b, joint: j, newcomer: -1}, err
+	a := &agreeing{planner: plan, budget: b, hopeless: -1}
+	parts = slices.Clone(parts)
+	for k := range parts {
+		if p := parts[k].Problem; p == nil || p.Incumbent != nil {
+			continue
+		}
+		own, err := parts[k].alone(plan, base, b)
+		if err != nil {
+			return nil, err
+		}
+		parts[k], a.fresh = own, append(a.fresh, k)
+	}
+	var err error
+	a.joint, err = Join(base, parts)
+	return a, err
+}
+
+// alone is the part with a plan that it could have if nobody else were there.
+func (part Part) alone(plan Planner, base Problem, b Budget) (Part, error) {
+	j, err := Join(base, []Part{part})
+	if err != nil {
+		return part, err
+	}
+	p, err := plan(*j.Problem, b)
+	if err != nil {
+		return part, err
+	}
+	plans, err := j.Split(&p)
+	if err != nil {
+		return part, err
+	}
+	own := *part.Problem
+	own.Incumbent, plans[0].LowerBound = &plans[0], p.LowerBound
+	part.Problem = &own
+	return part, nil
 }
 
 // try plans with the deadlines as they are now, and keeps the incumbent where
@@ -31,14 +64,12 @@ func (a *agreeing) try() error {
 	if err != nil {
 		return err
 	}
-	if p.Incumbent != nil {
-		kept, err := p.again(p.Incumbent, &found)
-		if err != nil {
-			return err
-		}
-		if kept.atLeast(&found) {
-			found = kept
-		}
+	kept, err := p.again(p.Incumbent, &found)
+	if err != nil {
+		return err
+	}
+	if kept.atLeast(&found) {
+		found = kept
 	}
 	a.adopt(&found)
 	return nil
@@ -65,22 +96,23 @@ func (p *Problem) again(plan, other *Plan) (Plan, error) {
 	return plan.expecting(o, other.LowerBound), nil
 }
 
-// insert begins with the plans in force, and looks for a place for the newcomer
-// beside them.
+// insert begins with the plans in force, and looks for places for those without
+// one beside them.
 func (a *agreeing) insert() error {
-	p := a.joint.Problem
-	if p.Incumbent == nil {
-		return nil
-	}
-	stacked, err := p.again(p.Incumbent, p.Incumbent)
+	stacked, err := a.joint.again(a.joint.Incumbent, &Plan{})
 	if err != nil {
 		return err
 	}
 	a.adopt(&stacked)
-	if err := a.release(); err != nil || a.newcomer < 0 {
+	if err := a.release(); err != nil || len(a.joint.parts) == 1 {
 		return err
 	}
-	return a.revise(a.newcomer)
+	for _, part := range a.fresh {
+		if err := a.revise(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // release lets start what waits by the plans in force, where that does no harm.
@@ -286,7 +318,7 @@ func (a *agreeing) givingWay() []int {
 		}
 	}
 	first := func(w int) int {
-		if w == a.newcomer && a.hopeless || flows[w].DeadlineUs <= a.joint.NowUs {
+		if w == a.hopeless || flows[w].DeadlineUs <= a.joint.NowUs {
 			return 0
 		}
 		return 1

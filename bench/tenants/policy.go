@@ -64,6 +64,9 @@ func together(planner string, foresee bool) func(*run, []*flight) error {
 				late.giveWay(l.KeepUs)
 			}
 		}
+		if err := r.foresee(v.Joint, &v.Plan, len(r.active), parts); err != nil {
+			return err
+		}
 		if err := r.adopt(new, v.Joint, &v.Plan); err != nil {
 			return err
 		}
@@ -112,10 +115,25 @@ func (r *run) phantoms() (parts []offload.Part) {
 		if a.guess == nil || a.atUs > r.nowUs+horizonUs {
 			continue
 		}
-		parts = append(parts, offload.Part{Phantom: true, Problem: a.guess, Workflow: offload.Workflow{
+		p := *a.guess
+		p.Incumbent = r.foreseen[a.name]
+		parts = append(parts, offload.Part{Phantom: true, Problem: &p, Workflow: offload.Workflow{
 			Name: a.name, Project: projects[a.project].name, ReleaseUs: a.atUs, DeadlineUs: a.deadlineUs}})
 	}
 	return parts
+}
+
+// foresee keeps what is planned for the phantoms, which follow the first parts.
+func (r *run) foresee(j *offload.Joint, plan *offload.Plan, first int, parts []offload.Part) error {
+	plans, err := j.Split(plan)
+	if err != nil {
+		return err
+	}
+	r.foreseen = map[string]*offload.Plan{}
+	for k := first; k < len(parts); k++ {
+		r.foreseen[parts[k].Name] = &plans[k]
+	}
+	return nil
 }
 
 // adopt makes a joint plan the one in force.

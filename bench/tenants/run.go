@@ -30,7 +30,8 @@ type run struct {
 	flights  []*flight // all so far
 	active   []*flight // those that run, or have left warm containers
 	coming   []*arrival
-	plan     *offload.Plan // joint, of active
+	plan     *offload.Plan            // joint, of active
+	foreseen map[string]*offload.Plan // what is planned for runs to come
 	buckets  []offload.Bucket
 	planning time.Duration
 	longest  time.Duration
