@@ -1,6 +1,10 @@
 package offload
 
 import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -148,4 +152,40 @@ func TestBoundIsAtLeastTheReferences(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d bounds are better by a hundredth, %d more are proofs", better, cases, proofs)
+}
+
+// TestBoundOfPublicTraces wants at least the reference's bound on the public traces
+// of up to 600 tasks; on the larger ones the reference takes its time.
+func TestBoundOfPublicTraces(t *testing.T) {
+	ref := startReference(t)
+	paths, err := filepath.Glob(filepath.Join(shared(t), "traces", "public", "*.json"))
+	if err != nil || len(paths) == 0 {
+		t.Skip("no public traces beside the reference evaluator")
+	}
+	logs, count := 0.0, 0
+	for k, path := range paths {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if tr := readTrace(t, text); len(tr.Workflow.Specification.Tasks) > 600 {
+			continue
+		}
+		pf := ref.ask(t, doc{"op": "platform", "instance": json.RawMessage(text), "book": []string{"aws", "gcp", "both"}[k%3]})
+		for _, factor := range []float64{1.05, 1.5, 2} {
+			deadline := pf.Critical * factor
+			a := ref.ask(t, doc{"op": "bound", "instance": json.RawMessage(text), "platform": pf.Platform, "deadline": deadline})
+			p := readTrace(t, text).problem(t, mustPlatform(t, pf.Platform))
+			p.DeadlineUs = micros(deadline)
+			bound := boundOf(t, p)
+			if a.LowerBound == nil || bound.Infeasible {
+				require.True(t, bound.Infeasible, "%s, %g: the reference proves %q", path, factor, a.Why)
+				continue
+			}
+			want := *a.LowerBound * 1e12
+			require.GreaterOrEqual(t, float64(bound.Cost), want*(1-1e-6)-1000, "%s, %g", path, factor)
+			if want > 0 {
+				logs, count = logs+math.Log(float64(bound.Cost)/want), count+1
+			}
+		}
+	}
+	t.Logf("%.3f of the reference's bound, geometric mean of %d cases", math.Exp(logs/float64(max(count, 1))), count)
 }

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -228,6 +229,23 @@ func TestLongChainMustBeBought(t *testing.T) {
 	_, price := b.cheapest(1)
 	require.InEpsilon(t, price*10/8, root.bound, 1e-6)
 	require.InEpsilon(t, 2*0.12e12, float64(boundOf(t, p).Cost), 1e-6, "two whole ones, once parted")
+}
+
+// TestManyTasksShareFewFastNodes: 200 tasks of 1 s, a fast core that needs half of
+// that, and ten slow ones. In 25 s all are done at home; in 0.9 s only one is, by the
+// fast core, and four fifths of another.
+func TestManyTasksShareFewFastNodes(t *testing.T) {
+	p := &Problem{Platform: oneCore()}
+	p.Platform.Nodes = []Node{{Cores: 10, Speed: 1, MemMiB: 1024}, {Cores: 1, Speed: 2, MemMiB: 1024}}
+	q := &p.Platform.Providers[0]
+	q.KeepWarmUs, q.ColdStartUs, q.Configs, q.Quota, q.SpeedPerVCPU = -1, 0, []Config{{1024, 1}}, 1000, 2
+	for i := range 200 {
+		p.Tasks = append(p.Tasks, Task{ID: fmt.Sprint(i), Cores: 1, RuntimeS: 1})
+	}
+	p.DeadlineUs = 25 * second
+	require.Zero(t, boundOf(t, p).Cost)
+	p.DeadlineUs = 9 * second / 10
+	require.InEpsilon(t, (200-1.8)*0.01e12, float64(boundOf(t, p).Cost), 1e-5)
 }
 
 // TestOneContainerPaysOnce: three tasks follow each other on one container and end
