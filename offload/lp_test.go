@@ -229,6 +229,15 @@ func TestLongChainMustBeBought(t *testing.T) {
 	_, price := b.cheapest(1)
 	require.InEpsilon(t, price*10/8, root.bound, 1e-6)
 	require.InEpsilon(t, 2*0.12e12, float64(boundOf(t, p).Cost), 1e-6, "two whole ones, once parted")
+
+	p.index, p.DeadlineUs = nil, 70*second // a fourth would last longer if bought: it does not count
+	p.Tasks = append(p.Tasks, Task{ID: "d", Cores: 1, RuntimeS: 10, Parents: []int32{2}, RuntimeOn: []OfferingRuntime{{0, -1, 28}}})
+	g, err = newPlanning(p, Budget{})
+	require.NoError(t, err)
+	b = newBounding(g)
+	root, why = b.evaluate(b.rootEffort())
+	require.Empty(t, why)
+	require.InEpsilon(t, price*10/8, root.bound, 1e-6)
 }
 
 // TestManyTasksShareFewFastNodes: 200 tasks of 1 s, a fast core that needs half of
