@@ -1,15 +1,15 @@
 package main
 
 import (
-	"slices"
 	"time"
 
+	"github.com/spillway/spillway/bench/figures"
 	"github.com/spillway/spillway/offload"
 	"github.com/spillway/spillway/pricing"
 )
 
-// figures are what a day under a policy came to.
-type figures struct {
+// result is what a day under a policy came to.
+type result struct {
 	policy         string
 	workflows      int
 	possible, kept int // deadlines that are possible alone, and those of them that were kept
@@ -38,8 +38,8 @@ type tenant struct {
 	pays      pricing.Money // by its share
 }
 
-func (r *run) figures(b *bounds) *figures {
-	f := &figures{policy: r.policy.name, workflows: len(r.flights), verdicts: map[string]int{}, bounds: b,
+func (r *run) result(b *bounds) *result {
+	f := &result{policy: r.policy.name, workflows: len(r.flights), verdicts: map[string]int{}, bounds: b,
 		planning: r.planning, longest: r.longest, tenants: make([]tenant, len(projects))}
 	var hours ledger
 	var got, slow []float64
@@ -62,7 +62,7 @@ func (r *run) figures(b *bounds) *figures {
 	return f
 }
 
-func (f *figures) see(x *flight) {
+func (f *result) see(x *flight) {
 	f.cost += x.cost()
 	f.verdicts[x.verdict]++
 	if x.endUs == 0 {
@@ -148,36 +148,24 @@ func jain(x []float64) float64 {
 	return sum * sum / (float64(len(x)) * squares)
 }
 
-// row is one figure for other programs. Ratio is value over baseline.
-type row struct {
-	Case     string  `json:"case"`
-	Metric   string  `json:"metric"`
-	Value    float64 `json:"value"`
-	Unit     string  `json:"unit"`
-	Baseline float64 `json:"baseline"`
-	Ratio    float64 `json:"ratio"`
-}
-
-// rows are the figures of one day; the baseline of costs is the joint bound, of
+// rows are the figures of one day. The baseline of costs is the joint bound, of
 // deadlines those that are possible, of fairness 1.
-func (f *figures) rows(day string) []row {
-	name := day + " " + f.policy
-	ratio := func(metric string, value float64, unit string, baseline float64) row {
-		r := row{name, metric, value, unit, baseline, 0}
-		if baseline != 0 {
-			r.Ratio = value / baseline
+func (f *result) rows(day string) []figures.Row {
+	row := func(metric string, value float64, unit string, baseline float64) figures.Row {
+		if baseline == 0 { // a bound of nothing is no measure
+			return figures.Row{Case: day + " " + f.policy, Metric: metric, Value: value, Unit: unit}
 		}
-		return r
+		return figures.Beside(day+" "+f.policy, metric, value, unit, baseline)
 	}
-	return slices.Clone([]row{
-		ratio("deadlines kept", float64(f.kept), "workflows", float64(f.possible)),
-		ratio("cost", f.cost.USD(), "USD", f.bounds.joint.USD()),
-		ratio("cost over single bounds", f.cost.USD(), "USD", f.bounds.single.USD()),
-		ratio("fairness of private time", f.jainShare, "Jain", 1),
-		ratio("fairness of slowdown", f.jainSlowdown, "Jain", 1),
-		ratio("longest wait", float64(f.waitUs)/float64(second), "s", float64(dayUs/second)),
-		ratio("worst slowdown without deadline", f.slowest, "critical paths", 1),
-		ratio("unfinished", float64(f.unfinished), "workflows", float64(f.workflows)),
-		ratio("planning", f.planning.Seconds(), "s", float64(dayUs/second)),
-	})
+	return []figures.Row{
+		row("deadlines kept", float64(f.kept), "workflows", float64(f.possible)),
+		row("cost", f.cost.USD(), "USD", f.bounds.joint.USD()),
+		row("cost beside single bounds", f.cost.USD(), "USD", f.bounds.single.USD()),
+		row("fairness of private time", f.jainShare, "Jain", 1),
+		row("fairness of slowdown", f.jainSlowdown, "Jain", 1),
+		row("longest wait", float64(f.waitUs)/float64(second), "s", float64(hour/second)),
+		row("worst slowdown without deadline", f.slowest, "critical paths", 1),
+		row("unfinished", float64(f.unfinished), "workflows", float64(f.workflows)),
+		row("planning", f.planning.Seconds(), "s", float64(dayUs/second)),
+	}
 }

@@ -6,16 +6,15 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/spillway/spillway/bench/figures"
 	"github.com/spillway/spillway/bench/planners"
 	"github.com/spillway/spillway/offload"
 )
@@ -51,40 +50,35 @@ type bench struct {
 }
 
 func (b *bench) run(loads, only string) error {
-	if err := os.MkdirAll(filepath.Dir(b.out), 0o755); err != nil {
-		return err
-	}
-	file, err := os.Create(b.out)
-	if err != nil {
-		return err
-	}
+	var rows []figures.Row
 	for _, text := range strings.Split(loads, ",") {
 		load, err := strconv.ParseFloat(text, 64)
 		if err != nil || load <= 0 || load > 10 {
 			return fmt.Errorf("load %q: want numbers from 0 to 10", text)
 		}
-		err = b.day(load, strings.FieldsFunc(only, func(r rune) bool { return r == ',' }), json.NewEncoder(file))
+		of, err := b.day(load, strings.FieldsFunc(only, func(r rune) bool { return r == ',' }))
 		if err != nil {
 			return err
 		}
+		rows = append(rows, of...)
 	}
 	b.legend()
-	return file.Close()
+	return figures.Write(b.out, rows)
 }
 
 // day measures all policies on one day.
-func (b *bench) day(load float64, only []string, out *json.Encoder) error {
+func (b *bench) day(load float64, only []string) (rows []figures.Row, err error) {
 	pf, err := planners.Platform(b.book, b.cores, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	day, err := makeDay(config{b.seed, b.cores, b.hours, load}, pf)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bounds, err := clairvoyant(pf, day)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b.head(load, day, bounds)
 	for _, p := range policies(b.planner) {
@@ -93,17 +87,13 @@ func (b *bench) day(load float64, only []string, out *json.Encoder) error {
 		}
 		r := run{pf: pf, policy: p, budget: offload.Budget{Decodes: b.decodes}, sigma: b.sigma, seed: b.seed}
 		if err := r.execute(day); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		f := r.figures(bounds)
+		f := r.result(bounds)
 		b.line(f)
-		for _, x := range f.rows(fmt.Sprintf("load %.0f %%", 100*load)) {
-			if err := out.Encode(x); err != nil {
-				return err
-			}
-		}
+		rows = append(rows, f.rows(fmt.Sprintf("load %.0f %%", 100*load))...)
 	}
-	return nil
+	return rows, nil
 }
 
 func (b *bench) head(load float64, day []*arrival, x *bounds) {
@@ -119,7 +109,7 @@ func (b *bench) head(load float64, day []*arrival, x *bounds) {
 		"/joint", "/single", "share", "slow", "wait", "slowest", "left", "planning", "longest", "bought/pays")
 }
 
-func (b *bench) line(f *figures) {
+func (b *bench) line(f *result) {
 	usd := f.cost.USD()
 	fmt.Fprintf(b.table, "%-13s %4d/%-4d %9.4f %8.2f %8.2f %6.3f %6.3f %7.0fs %7.1fx %5d %8.2fs %6.0fms  ",
 		f.policy, f.kept, f.possible, usd, over(usd, f.bounds.joint.USD()), over(usd, f.bounds.single.USD()),

@@ -110,7 +110,7 @@ func TestOverdrawnSees(t *testing.T) {
 func TestEqualSeedsEqualFigures(t *testing.T) {
 	text := func() []byte {
 		r := lived(t, "joint", 5, 0.9, 0)
-		f := r.figures(&bounds{possible: map[string]bool{}})
+		f := r.result(&bounds{possible: map[string]bool{}})
 		var out bytes.Buffer
 		for _, x := range f.rows("day") {
 			if x.Metric != "planning" {
@@ -170,7 +170,7 @@ func TestAnEndlessQueueStarvesNobody(t *testing.T) {
 // TestBillsAddUp: what projects pay is what was bought, and what they got of the
 // cluster is what they are entitled to together.
 func TestBillsAddUp(t *testing.T) {
-	f := lived(t, "joint", 5, 0.9, 0).figures(&bounds{possible: map[string]bool{}})
+	f := lived(t, "joint", 5, 0.9, 0).result(&bounds{possible: map[string]bool{}})
 	var bought, pays pricing.Money
 	var received, entitled int64
 	for _, x := range f.tenants {
@@ -201,7 +201,7 @@ func TestBoundIsBelow(t *testing.T) {
 	}
 	b, err := clairvoyant(r.pf, day)
 	require.NoError(t, err)
-	f := r.figures(b)
+	f := r.result(b)
 	require.Equal(t, f.possible, f.kept)
 	require.LessOrEqual(t, b.single, b.joint)
 	require.Positive(t, b.joint)
