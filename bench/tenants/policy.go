@@ -9,9 +9,8 @@ import (
 
 // policy decides at each arrival.
 type policy struct {
-	name, doc   string
-	arrive      func(r *run, new []*flight) error // one, unless it is clairvoyant
-	clairvoyant bool                              // it is told the whole day at once
+	name, doc string
+	arrive    func(r *run, f *flight) error
 }
 
 // horizonUs is how far ahead scheduled runs are planned for.
@@ -24,8 +23,6 @@ func policies(planner string) []*policy {
 			arrive: together(planner, true)},
 		{name: "joint-blind", doc: "the same without foreseeing scheduled runs",
 			arrive: together(planner, false)},
-		{name: "told-all", doc: "all planned together once, every arrival known beforehand",
-			arrive: again(planner), clairvoyant: true},
 		{name: "alone", doc: "each planned alone when it comes, as if it had the cluster to itself",
 			arrive: alone(planner, false)},
 		{name: "dato", doc: "all planned again at each arrival, by dato",
@@ -38,13 +35,12 @@ func policies(planner string) []*policy {
 }
 
 // together admits the newcomer beside what runs and what is known to come.
-func together(planner string, foresee bool) func(*run, []*flight) error {
-	return func(r *run, new []*flight) error {
+func together(planner string, foresee bool) func(*run, *flight) error {
+	return func(r *run, f *flight) error {
 		plan, ok := offload.Lookup(planner)
 		if !ok {
 			return fmt.Errorf("no planner %q", planner)
 		}
-		f := new[0]
 		r.promise(f)
 		parts := r.parts()
 		if foresee {
@@ -67,7 +63,7 @@ func together(planner string, foresee bool) func(*run, []*flight) error {
 		if err := r.foresee(v.Joint, &v.Plan, len(r.active), parts); err != nil {
 			return err
 		}
-		if err := r.adopt(new, v.Joint, &v.Plan); err != nil {
+		if err := r.adopt(f, v.Joint, &v.Plan); err != nil {
 			return err
 		}
 		r.charge(f)
@@ -137,7 +133,7 @@ func (r *run) foresee(j *offload.Joint, plan *offload.Plan, first int, parts []o
 }
 
 // adopt makes a joint plan the one in force.
-func (r *run) adopt(new []*flight, j *offload.Joint, plan *offload.Plan) error {
+func (r *run) adopt(f *flight, j *offload.Joint, plan *offload.Plan) error {
 	real, kept, err := j.Real(plan)
 	if err != nil {
 		return err
@@ -146,7 +142,7 @@ func (r *run) adopt(new []*flight, j *offload.Joint, plan *offload.Plan) error {
 	if err != nil {
 		return err
 	}
-	r.active, r.plan = append(r.active, new...), kept
+	r.active, r.plan = append(r.active, f), kept
 	for k, x := range r.active {
 		own := *x.part.Problem
 		own.Incumbent = &plans[k]
@@ -172,17 +168,13 @@ func (r *run) charge(f *flight) {
 
 // again plans all that run with a planner that knows every deadline, and takes
 // what comes out.
-func again(planner string) func(*run, []*flight) error {
-	return func(r *run, new []*flight) error {
+func again(planner string) func(*run, *flight) error {
+	return func(r *run, f *flight) error {
 		plan, ok := offload.Lookup(planner)
 		if !ok {
 			return fmt.Errorf("no planner %q", planner)
 		}
-		parts := r.parts()
-		for _, f := range new {
-			parts = append(parts, f.part)
-		}
-		j, err := offload.Join(r.base(), parts)
+		j, err := offload.Join(r.base(), append(r.parts(), f.part))
 		if err != nil {
 			return err
 		}
@@ -190,19 +182,18 @@ func again(planner string) func(*run, []*flight) error {
 		if err != nil {
 			return err
 		}
-		return r.adopt(new, j, &made)
+		return r.adopt(f, j, &made)
 	}
 }
 
 // alone plans the newcomer as if nobody else were there, and never again. Who
 // comes to a core first is decided by the planned starts, or by arrival.
-func alone(planner string, fifo bool) func(*run, []*flight) error {
-	return func(r *run, new []*flight) error {
+func alone(planner string, fifo bool) func(*run, *flight) error {
+	return func(r *run, f *flight) error {
 		plan, ok := offload.Lookup(planner)
 		if !ok {
 			return fmt.Errorf("no planner %q", planner)
 		}
-		f := new[0]
 		j, err := offload.Join(r.base(), []offload.Part{f.part})
 		if err != nil {
 			return err

@@ -49,12 +49,6 @@ func warmUs(pf *offload.Platform) (us int64) {
 // that instant, and its plan is executed until the next.
 func (r *run) execute(day []*arrival) error {
 	r.buckets = make([]offload.Bucket, len(projects))
-	if r.policy.clairvoyant {
-		if err := r.arrive(day...); err != nil {
-			return err
-		}
-		return r.pass(offload.Never)
-	}
 	for k, a := range day {
 		if err := r.pass(a.atUs); err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
@@ -67,18 +61,15 @@ func (r *run) execute(day []*arrival) error {
 	return r.pass(offload.Never)
 }
 
-// arrive lets the policy plan what has come; a clairvoyant one, the whole day.
-func (r *run) arrive(come ...*arrival) error {
-	var new []*flight
-	for _, a := range come {
-		f := &flight{arrival: a}
-		f.part = offload.Part{Problem: a.problem, Workflow: offload.Workflow{
-			Name: a.name, Project: projects[a.project].name, ReleaseUs: a.atUs, DeadlineUs: a.deadlineUs}}
-		f.mult = noise.Multipliers(len(a.problem.Tasks), r.sigma, r.seed+int64(len(r.flights)))
-		r.flights, new = append(r.flights, f), append(new, f)
-	}
+// arrive lets the policy plan what has come.
+func (r *run) arrive(a *arrival) error {
+	f := &flight{arrival: a}
+	f.part = offload.Part{Problem: a.problem, Workflow: offload.Workflow{
+		Name: a.name, Project: projects[a.project].name, ReleaseUs: a.atUs, DeadlineUs: a.deadlineUs}}
+	f.mult = noise.Multipliers(len(a.problem.Tasks), r.sigma, r.seed+int64(len(r.flights)))
+	r.flights = append(r.flights, f)
 	began := time.Now()
-	err := r.policy.arrive(r, new)
+	err := r.policy.arrive(r, f)
 	took := time.Since(began)
 	r.planning += took
 	r.longest = max(r.longest, took)
