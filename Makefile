@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.release=$(VERSION)
 RACE = ./artifact/... ./engine/... ./internal/... ./privatecloud/... ./providers/... ./runner/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check-tools check lint test-race bench bench-engine bench-planner fuzz setup clean
+.PHONY: help build demo test check-tools check lint test-race bench bench-engine bench-planner bench-robust fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-planner: ## cost, deadlines met and planning time, a few minutes; rows in 
 bench-planner-full: # all traces and deadlines beside the reference evaluator, and a million tasks
 	@$(GO) run ./bench/planner -full
 	@$(GO) run ./bench/check build/bench/planner.jsonl
+
+bench-robust: ## deadlines kept and cost under noise, beside a clairvoyant's; rows in build/bench/robust.jsonl
+	@$(GO) run ./bench/robust
 
 fuzz: ## every fuzz target in turn, T=60s each
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \

@@ -6,8 +6,11 @@ import (
 )
 
 const (
-	// tolerated is the part of the executions that may be late.
-	tolerated = 0.05
+	// tolerance is the part of the executions that may be late, over the spread of
+	// run times: the wider they spread, the dearer safety is, and the more can still
+	// be mended on the way. leastTolerated and mostTolerated bound it.
+	tolerance                     = 0.25
+	leastTolerated, mostTolerated = 0.01, 0.1
 	// sticky is what a change of plan must save.
 	sticky = 0.01
 	// level are lateness probabilities that the scenarios cannot tell apart.
@@ -25,8 +28,8 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // Horizon makes a planner into a receding-horizon policy: a planner for run
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
-// each plan in scenarios, and takes the cheapest that at most a twentieth of
-// them finds late, the least late where there is none; of a plan that is safe
+// each plan in scenarios, and takes the cheapest that few enough of them find
+// late (a quarter of the spread), the least late where there is none; of a plan that is safe
 // it brings bought tasks home while it stays so. Running tasks are expected to
 // last as long as those that have lasted as long already. The plan in force is
 // kept unless another saves a hundredth or is less late. What has started is
@@ -45,6 +48,19 @@ func Horizon(base Planner) Planner {
 		}
 		return newHorizon(p, base, b).decide()
 	}
+}
+
+// meanSpread weighs tasks by their run times.
+func (p *Problem) meanSpread() float64 {
+	sum, all := 0.0, 0.0
+	for i := range p.Tasks {
+		sum += float64(p.Tasks[i].Spread * p.Tasks[i].RuntimeS)
+		all += p.Tasks[i].RuntimeS
+	}
+	if all == 0 {
+		return 0
+	}
+	return sum / all
 }
 
 // OnTime is the probability that executing a plan meets every deadline, by that
@@ -113,11 +129,12 @@ func (t *trials) run(d *decision, most float64) (late, cost float64) {
 
 // horizon is one call of the policy.
 type horizon struct {
-	p      Problem // running tasks end when they may be expected to
-	base   Planner
-	budget Budget
-	trials *trials
-	best   *revision
+	p         Problem // running tasks end when they may be expected to
+	base      Planner
+	budget    Budget
+	trials    *trials
+	tolerated float64 // part of the scenarios that may be late
+	best      *revision
 }
 
 // revision is a plan and what became of it in the scenarios.
@@ -129,6 +146,7 @@ type revision struct {
 
 func newHorizon(p Problem, base Planner, b Budget) *horizon {
 	h := &horizon{p: p, base: base, budget: b}
+	h.tolerated = min(max(leastTolerated, tolerance*p.meanSpread()), mostTolerated)
 	h.trials = newTrials(p, min(200, max(24, 30_000/len(p.Tasks))))
 	h.p.Fixed = slices.Clone(p.Fixed)
 	least := p.elapsed()
@@ -175,7 +193,7 @@ func (h *horizon) decide() (Plan, error) {
 	return h.expect()
 }
 
-func (h *horizon) safe() bool { return h.best != nil && h.best.late <= tolerated }
+func (h *horizon) safe() bool { return h.best != nil && h.best.late <= h.tolerated }
 
 // consider runs a plan and keeps it if it is better than the best so far.
 func (h *horizon) consider(plan Plan) error {
@@ -185,16 +203,16 @@ func (h *horizon) consider(plan Plan) error {
 	}
 	most := 1.0
 	if h.best != nil {
-		most = max(tolerated, h.best.late+level)
+		most = max(h.tolerated, h.best.late+level)
 	}
 	c := &revision{plan: plan, d: d}
-	if c.late, c.cost = h.trials.run(d, most); c.better(h.best) {
+	if c.late, c.cost = h.trials.run(d, most); c.better(h.best, h.tolerated) {
 		h.best = c
 	}
 	return nil
 }
 
-func (c *revision) better(than *revision) bool {
+func (c *revision) better(than *revision, tolerated float64) bool {
 	if than == nil {
 		return true
 	}
@@ -224,7 +242,7 @@ func (h *horizon) bringHome() error {
 		for _, i := range part {
 			next.d.target[i], next.d.config[i] = Private, 0
 		}
-		if next.late, next.cost = h.trials.run(next.d, tolerated); next.late <= tolerated && next.cost < h.best.cost {
+		if next.late, next.cost = h.trials.run(next.d, h.tolerated); next.late <= h.tolerated && next.cost < h.best.cost {
 			h.best = next
 		} else if len(part) > 1 {
 			halve(part[:len(part)/2])

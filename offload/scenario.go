@@ -58,6 +58,10 @@ func factor(z, spread, least float64) float64 {
 	return max(least, math.Exp(float64(z*spread)-float64(spread*spread)/2))
 }
 
+// longest is the multiplier that one run in some 700 exceeds: a provider ends
+// what takes longer than its limit, and no deadline is worth that.
+func (t *Task) longest() float64 { return factor(3, t.Spread, 0) }
+
 // expected is the mean of a multiplier given that it is more than least.
 func expected(spread, least float64) float64 {
 	if spread == 0 || least <= 0 {

@@ -44,11 +44,6 @@ func usageErrorf(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// unsupported refuses what a later version will do.
-func unsupported(what string) error {
-	return usageErrorf("%s is not supported by this version", what)
-}
-
 // invalidFile says what is wrong with a file, its name before each line.
 func invalidFile(name string, err error) error {
 	text := strings.ReplaceAll(err.Error(), "\n", "\n"+name+": ")
