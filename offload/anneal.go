@@ -37,9 +37,9 @@ type change struct {
 	notBefore            int64
 }
 
-// anneal walks from a plan until the budget ends and returns the best plan met.
-// Heat is in costs of a typical task.
-func (g *planning) anneal(from *trial, heat float64, seed uint64) *trial {
+// anneal walks from a plan for that many decodes, or until the budget ends, and
+// returns the best plan met. Heat is in costs of a typical task.
+func (g *planning) anneal(from *trial, decodes int, heat float64, seed uint64) *trial {
 	a := &annealing{g: g, rng: rand.New(rand.NewPCG(uint64(g.p.Seed), seed)), d: from.d.clone(), now: from.score, best: from}
 	a.d.order = slices.Clone(a.d.order)
 	n := len(g.p.Tasks)
@@ -57,7 +57,7 @@ func (g *planning) anneal(from *trial, heat float64, seed uint64) *trial {
 	}
 	g.sim.run(a.d, nil)
 	a.settle()
-	a.walk(heat * a.typical())
+	a.walk(heat*a.typical(), decodes)
 	return a.best
 }
 
@@ -86,8 +86,7 @@ func (a *annealing) look() {
 }
 
 // walk cools to a fiftieth.
-func (a *annealing) walk(hot float64) {
-	decodes := a.g.decodes
+func (a *annealing) walk(hot float64, decodes int) {
 	a.lateFee = a.fee()
 	for k := range decodes {
 		if a.g.spent() {

@@ -111,13 +111,7 @@ func (c *cut) pair(a, b int32, room int64) {
 func (c *cut) solve() (total int64, bought []bool) {
 	for c.layer() {
 		copy(c.at, c.head)
-		for {
-			pushed := c.push()
-			if pushed == 0 {
-				break
-			}
-			c.base += pushed
-		}
+		c.base += c.block()
 	}
 	bought = make([]bool, c.tasks)
 	for i := range bought {
@@ -126,15 +120,31 @@ func (c *cut) solve() (total int64, bought []bool) {
 	return c.base, bought
 }
 
-// layer numbers the nodes by distance from the source in arcs with room, -1
-// where there is no way; it reports whether the sink has one.
+// solveNear is solve by ways of at most so many arcs: where longer ones would
+// flow, a task is bought if what home costs it is not yet spent. Long ways are
+// many and carry little.
+func (c *cut) solveNear(arcs int32) (bought []bool) {
+	for c.layer() && c.level[c.sink] <= arcs {
+		copy(c.at, c.head)
+		c.base += c.block()
+	}
+	complete := c.level[c.sink] < 0
+	bought = make([]bool, c.tasks)
+	for i := range bought {
+		bought[i] = complete && c.level[i] >= 0 || c.room[4*i] > 0
+	}
+	return bought
+}
+
+// layer numbers the nodes by distance from the source in arcs with room, as far
+// as the sink, -1 where there is no way; it reports whether the sink has one.
 func (c *cut) layer() bool {
 	for v := range c.level {
 		c.level[v] = -1
 	}
 	c.level[c.source] = 0
 	c.queue = append(c.queue[:0], c.source)
-	for k := 0; k < len(c.queue); k++ {
+	for k := 0; k < len(c.queue) && c.level[c.sink] < 0; k++ {
 		v := c.queue[k]
 		for e := c.head[v]; e >= 0; e = c.next[e] {
 			if w := c.to[e]; c.room[e] > 0 && c.level[w] < 0 {
@@ -147,34 +157,46 @@ func (c *cut) layer() bool {
 	return c.level[c.sink] >= 0
 }
 
-// push sends flow along one shortest way and returns how much; 0 when the
-// layers are exhausted. It walks with a stack, since ways can be very long.
-func (c *cut) push() int64 {
+// block sends flow along shortest ways until each has a full arc, and returns
+// how much. It walks with a stack, since ways can be very long, and goes back no
+// further than the first arc that it has filled.
+func (c *cut) block() (sum int64) {
 	way := c.queue[:0]
 	v := c.source
-	for v != c.sink {
+	for {
+		if v == c.sink {
+			pushed, full := c.push(way)
+			sum += pushed
+			way, v = way[:full], c.to[way[full]^1]
+			continue
+		}
 		if e := c.onward(v); e >= 0 {
 			way = append(way, e)
 			v = c.to[e]
 			continue
 		}
 		if len(way) == 0 {
-			return 0
+			c.queue = way
+			return sum
 		}
 		c.level[v] = -1 // a dead end
-		back := way[len(way)-1]
+		v = c.to[way[len(way)-1]^1]
 		way = way[:len(way)-1]
-		v = c.to[back^1]
 	}
-	room := c.room[way[0]]
-	for _, e := range way {
-		room = min(room, c.room[e])
+}
+
+// push fills a way: with how much, and which of its arcs is the first to be full.
+func (c *cut) push(way []int32) (room int64, full int) {
+	for k, e := range way {
+		if k == 0 || c.room[e] < room {
+			room, full = c.room[e], k
+		}
 	}
 	for _, e := range way {
 		c.room[e] -= room
 		c.room[e^1] += room
 	}
-	return room
+	return room, full
 }
 
 // onward is the next arc from v that leads one layer on, or -1.

@@ -6,93 +6,132 @@ import (
 
 // planPacer is PACER: priced, anytime, critical-window, elastic. It starts from
 // plans of all kinds, mends and polishes the best of them, and walks on from
-// there by annealing. The answer is the best plan met, whenever the budget
-// ends.
+// there by annealing, for as long as the budget lasts. The answer is the best
+// plan met.
+//
+// What it does next depends on the problem's size and on what it has found, not
+// on the budget: with more budget it does the same and then more, so the answer
+// is never worse.
 func planPacer(g *planning) (*decision, error) {
+	effort := g.effort()
 	if g.asked == 0 {
-		g.decodes = g.effort()
+		g.decodes = effort
 	}
-	best := g.try(g.decision())
-	if best.inTime && best.cost == 0 {
-		g.explain(best.d, "all-private plan is in time", "")
-		return best.d, nil
+	s := &search{planning: g, effort: effort, best: g.try(g.decision())}
+	if s.best.inTime && s.best.cost == 0 {
+		g.explain(s.best.d, "all-private plan is in time", "")
+		return s.best.d, nil
 	}
-	found := g.seeds(best)
-	found = g.polished(found[:min(len(found), g.affords(150, 1, finalists))])
-	best = g.episodes(found)
-	g.explain(best.d, "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress")
-	return best.d, nil
+	found := s.seeds(s.best)
+	if g.relax(found[0]) {
+		found = s.seeds(found[0])
+	}
+	s.anneal(s.polish(found))
+	s.say()
+	return s.best.d, nil
+}
+
+// search is a pacer at work.
+type search struct {
+	*planning
+	effort int    // the default budget, in decodes: steps are sized by it
+	used   int    // of the budget
+	cut    bool   // some step was cut short: what followed from it would depend on the budget
+	best   *trial // of all
+}
+
+func (s *search) say() {
+	home, bought := "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress"
+	if !s.best.inTime {
+		home = "no plan in time was found; this one is least late"
+		bought = home
+	}
+	s.explain(s.best.d, home, bought)
+}
+
+// over says whether to take no further step.
+func (s *search) over() bool { return s.cut || s.spent() }
+
+// affords is how many things of a price in decodes the effort pays for.
+func (s *search) affords(price, least, most int) int { return min(most, max(least, s.effort/price)) }
+
+// Numbers of plans that are polished, and that walk on side by side.
+const (
+	finalists = 12
+	walkers   = 4
+)
+
+// polish mends and polishes the best plans, and returns those to walk from.
+func (s *search) polish(found []*trial) []*trial {
+	for _, most := range []int{finalists, 2} {
+		count := min(len(found), s.affords(300, 1, most))
+		found = append(s.each(found[:count], max(60, s.effort/(3*count)), func(f *planning, t *trial, _ int) *trial {
+			return f.polish(f.repair(t, 50), 2)
+		}), found[count:]...)
+	}
+	return found[:min(len(found), walkers)]
 }
 
 // episode is about how many decodes one descent from hot to cold takes.
 const episode = 6000
 
-// episodes anneal from the same plans again and again, the hotter the later,
-// and from the best at last.
-func (g *planning) episodes(from []*trial) (best *trial) {
-	best = from[0]
-	rounds := 1 + g.decodes/episode
-	for round := range rounds {
-		budget := g.decodes / (rounds - round)
-		until := g.decodes - budget
-		found := slices.Clone(from)
-		for _, share := range []int{4, 3, 2, 1} {
-			heat := 0.3 * float64(1+2*(round%4))
-			found = g.walks(found, (g.decodes-until)/share, heat)
-		}
-		if found[0].better(best) {
-			best = found[0]
+// anneal walks from the same plans again and again, hotter from time to time, and
+// takes the best among them at every other start.
+func (s *search) anneal(from []*trial) {
+	rest := max(s.effort-s.used, s.effort/2)
+	nominal := max(1, rest/(1+rest/episode))
+	for round := 0; !s.over() && len(from) > 0; round++ {
+		found, heat := from, 0.3*float64(1+2*(round%4))
+		for step := uint64(0); step < 4 && !s.over(); step++ {
+			draw := uint64(round)<<32 | step<<16
+			found = s.each(found, nominal/4/len(found), func(f *planning, t *trial, k int) *trial {
+				return f.anneal(t, f.decodes, heat, draw+uint64(k))
+			})
+			found = found[:(len(found)+1)/2]
 		}
 		if round%2 == 1 {
-			from[len(from)-1] = best
+			from[len(from)-1] = s.best
 		}
 	}
-	return best
-}
-
-// finalists is how many plans are worked on side by side.
-const finalists = 4
-
-// affords is how many things of a price in decodes the budget pays for.
-func (g *planning) affords(price, least, most int) int {
-	return min(most, max(least, g.decodes/price))
-}
-
-// polished mends and polishes plans side by side.
-func (g *planning) polished(found []*trial) []*trial {
-	return g.each(found, g.decodes/len(found), func(f *planning, t *trial, _ int) *trial {
-		return f.polish(f.repair(t, 50), 1)
-	})
-}
-
-// walks anneals plans side by side, from the best ones; better half goes on.
-func (g *planning) walks(found []*trial, decodes int, heat float64) []*trial {
-	draw := uint64(g.decodes) << 8
-	found = g.each(found, decodes/len(found), func(f *planning, t *trial, k int) *trial {
-		return f.anneal(t, heat, draw+uint64(k))
-	})
-	return found[:max(1, len(found)/2)]
 }
 
 // each works on plans side by side, each with that many decodes of its own, and
-// sorts what comes out, best first. The order of the work does not matter.
-func (g *planning) each(found []*trial, decodes int, work func(f *planning, t *trial, k int) *trial) []*trial {
+// sorts what comes out, best first.
+func (s *search) each(found []*trial, decodes int, work func(f *planning, t *trial, k int) *trial) []*trial {
 	out := make([]*trial, len(found))
-	g.share(len(found), decodes, func(f *planning, k int) { out[k] = work(f, found[k], k) })
+	s.share(len(found), decodes, func(f *planning, k int) { out[k] = work(f, found[k], k) })
+	return s.keep(out)
+}
+
+// keep sorts what was found, best first, and remembers the best of all.
+func (s *search) keep(out []*trial) []*trial {
+	out = slices.DeleteFunc(out, func(t *trial) bool { return t == nil })
 	slices.SortStableFunc(out, byScore)
+	if len(out) > 0 && out[0].better(s.best) {
+		s.best = out[0]
+	}
 	return out
 }
 
-// share does jobs side by side, each with that many decodes of its own.
-func (g *planning) share(jobs, decodes int, job func(f *planning, k int)) {
-	used := make([]int, jobs)
-	g.parallel(jobs, func(k int) {
-		f := g.fork(decodes)
+// share does jobs side by side, each with that many decodes of its own. What the
+// budget no longer pays for is cut from the last ones.
+func (s *search) share(jobs, decodes int, job func(f *planning, k int)) {
+	decodes = max(1, decodes)
+	used, cut := make([]int, jobs), make([]bool, jobs)
+	s.parallel(jobs, func(k int) {
+		limit := min(decodes, s.decodes-k*decodes)
+		if cut[k] = limit < decodes; limit <= 0 || s.cut {
+			return
+		}
+		f := s.fork(limit)
 		job(f, k)
-		used[k] = decodes - f.decodes
+		used[k] = limit - f.decodes
+		cut[k] = cut[k] && f.spent()
 	})
-	for _, u := range used {
-		g.decodes -= u
+	for k := range used {
+		s.decodes -= used[k]
+		s.used += used[k]
+		s.cut = s.cut || cut[k]
 	}
 }
 

@@ -8,10 +8,9 @@ import (
 
 // seeds are plans of all kinds for a search to start from, best first. Each is
 // closed at once: what is cheaper to buy as well than to fetch from is bought.
-func (g *planning) seeds(private *trial) []*trial {
+func (s *search) seeds(private *trial) []*trial {
 	jobs := []func(f *planning) *trial{
-		func(f *planning) *trial { return f.priced(1) },
-		func(f *planning) *trial { return f.try(f.allPublic(f.knee)) },
+		func(f *planning) *trial { return f.bestOf(f.try(f.allPublic(f.knee)), f.priced(1)) },
 		func(f *planning) *trial { return f.leastPrefix(f.byDensity(0.5)) },
 		func(f *planning) *trial { return f.try(f.allPublic(f.fastest)) },
 		func(f *planning) *trial { return f.shrunk(planDato) },
@@ -24,14 +23,13 @@ func (g *planning) seeds(private *trial) []*trial {
 		func(f *planning) *trial { return f.placed(planGreedy) },
 	}
 	found := []*trial{private}
-	if in := g.incumbent(); in != nil {
-		found = append(found, g.try(in))
+	if in := s.incumbent(); in != nil {
+		found = append(found, s.try(in))
 	}
-	for len(jobs) > 0 { // the best come first; the others are for when these are late
-		some := g.affords(40, 2, len(jobs))
-		found = append(found, g.sown(jobs[:some])...)
-		slices.SortStableFunc(found, byScore)
-		if found[0].inTime {
+	for len(jobs) > 0 && !s.over() { // the best come first
+		some := s.affords(2*sowing, 1, len(jobs))
+		found = s.keep(append(found, s.sown(jobs[:some])...))
+		if found[0].inTime && s.used > s.effort/3 {
 			break
 		}
 		jobs = jobs[some:]
@@ -40,9 +38,9 @@ func (g *planning) seeds(private *trial) []*trial {
 }
 
 // sown are the plans that jobs find.
-func (g *planning) sown(jobs []func(f *planning) *trial) []*trial {
+func (s *search) sown(jobs []func(f *planning) *trial) []*trial {
 	out := make([]*trial, len(jobs))
-	g.share(len(jobs), 60, func(f *planning, k int) {
+	s.share(len(jobs), min(sowing, s.effort*2/3), func(f *planning, k int) {
 		if t := jobs[k](f); t != nil {
 			out[k] = f.closure(t)
 		}
@@ -50,7 +48,36 @@ func (g *planning) sown(jobs []func(f *planning) *trial) []*trial {
 	return slices.DeleteFunc(out, func(t *trial) bool { return t == nil })
 }
 
+// bestOf is the best of two plans, of which the second may be none.
+func (g *planning) bestOf(a, b *trial) *trial {
+	if b != nil && b.better(a) {
+		return b
+	}
+	return a
+}
+
 func (g *planning) cheapest(i int) option { return slices.MinFunc(g.options[i], option.cheaper) }
+
+// large is a number of tasks beyond which cuts are coarser.
+const large = 50_000
+
+// reach is how long ways a price cut looks at.
+func (g *planning) reach() int32 {
+	if len(g.p.Tasks) > large {
+		return 8
+	}
+	return 16
+}
+
+func (g *planning) priceSteps() int {
+	if len(g.p.Tasks) > large {
+		return 6
+	}
+	return 9
+}
+
+// sowing is the most that one seed may cost, in decodes.
+const sowing = 60
 
 // cutting is about what a minimum cut costs, in decodes.
 const cutting = 2
@@ -164,7 +191,7 @@ func (g *planning) priced(draw uint64) *trial {
 	high := c.high
 	var over, under *trial // in time at a higher price; late at a lower one
 	var best *trial
-	for range 9 {
+	for range g.priceSteps() {
 		if g.spent() {
 			break
 		}
@@ -271,7 +298,7 @@ func (c *priceCut) decide(g *planning, price float64) *decision {
 		}
 	}
 	g.decodes -= cutting
-	_, bought := c.net.solve()
+	bought := c.net.solveNear(g.reach())
 	for i := range d.target {
 		if bought[i] && g.movable(d, i) {
 			d.buy(i, g.knee(i))
