@@ -42,7 +42,7 @@ lint: ## golangci-lint 2.15, which must be installed: another version has other 
 test-race: ## the packages with goroutines, under the race detector
 	$(GO) test -race -short -timeout 10m $(RACE)
 
-bench: bench-engine bench-planner-full ## all benchmarks, and whether their figures are in their ranges
+bench: bench-engine bench-planner-full bench-tenants ## all benchmarks, and whether their figures are in their ranges
 	$(GO) test -run '^$$' -bench . -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 bench-engine: build ## what the durable path costs a task, beside bare commands; rows in build/bench/engine.jsonl
@@ -58,6 +58,10 @@ bench-planner-full: # all traces and deadlines beside the reference evaluator, a
 
 bench-robust: ## deadlines kept and cost under noise, beside a clairvoyant's; rows in build/bench/robust.jsonl
 	@$(GO) run ./bench/robust
+
+bench-tenants: ## days of arrivals on one cluster at three loads, a few minutes; held to bench/ranges.yaml
+	@$(GO) run ./bench/tenants
+	@$(GO) run ./bench/check build/bench/tenants.jsonl
 
 fuzz: ## every fuzz target in turn, T=60s each
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed 's|/[^/]*:func | |' | sort -u | \

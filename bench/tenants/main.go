@@ -23,7 +23,7 @@ func main() {
 	var b bench
 	loads := flag.String("loads", "0.6,0.9,1.2", "work of the day over what the private cores can do in it")
 	only := flag.String("policies", "", "names of policies, separated by commas; empty: all")
-	flag.StringVar(&b.planner, "planner", offload.DefaultPlanner, "of the policies joint, joint-blind and alone")
+	flag.StringVar(&b.planner, "planner", "density", "of the policies joint, joint-blind and alone")
 	flag.StringVar(&b.book, "book", "aws", "price book: "+strings.Join(planners.Books(), ", "))
 	flag.IntVar(&b.cores, "cores", 16, "private cores")
 	flag.Int64Var(&b.hours, "hours", 24, "length of the day")
