@@ -168,21 +168,12 @@ func (h *horizon) decide() (Plan, error) {
 			return Plan{}, err
 		}
 	}
-	left := float64(max(0, h.p.lastDeadlineUs()-h.p.NowUs))
-	for _, spare := range spareTime {
-		h.p.MarginUs = h.trials.reserveUs + int64(spare*left)
-		plan, err := h.base(h.p, h.budget)
-		if err != nil {
+	if err := h.widen(); err != nil {
+		return Plan{}, err
+	}
+	if !h.safe() && h.keepLimits() {
+		if err := h.widen(); err != nil {
 			return Plan{}, err
-		}
-		if h.safe() && float64(plan.Predicted.Cost) > (1-sticky)*h.best.cost {
-			break // wider margins cost more
-		}
-		if err := h.consider(plan); err != nil {
-			return Plan{}, err
-		}
-		if h.safe() {
-			break
 		}
 	}
 	if h.safe() {
@@ -191,6 +182,61 @@ func (h *horizon) decide() (Plan, error) {
 		}
 	}
 	return h.expect()
+}
+
+// widen considers plans with ever wider margins, until one is safe.
+func (h *horizon) widen() error {
+	left := float64(max(0, h.p.lastDeadlineUs()-h.p.NowUs))
+	for _, spare := range spareTime {
+		h.p.MarginUs = h.trials.reserveUs + int64(spare*left)
+		plan, err := h.base(h.p, h.budget)
+		if err != nil {
+			return err
+		}
+		if h.safe() && float64(plan.Predicted.Cost) > (1-sticky)*h.best.cost {
+			break // wider margins cost more
+		}
+		if err := h.consider(plan); err != nil {
+			return err
+		}
+		if h.safe() {
+			break
+		}
+	}
+	return nil
+}
+
+// keepLimits has no task bought from now on that may well outrun a provider's
+// time limit, if it can run at home, and tells whether there was one.
+func (h *horizon) keepLimits() (some bool) {
+	h.p.Tasks = slices.Clone(h.p.Tasks)
+	pinned := make([]bool, len(h.p.Tasks))
+	for _, f := range h.p.Fixed {
+		pinned[f.Task] = true
+	}
+	for i := range h.p.Tasks {
+		t := &h.p.Tasks[i]
+		fits := slices.ContainsFunc(h.p.Platform.Nodes, func(n Node) bool { return n.fits(t) })
+		if t.Spread == 0 || !fits || t.denied(Private) != "" || pinned[i] {
+			continue
+		}
+		for q := range h.p.Platform.Providers {
+			if t.denied(q) == "" && h.p.mayOutrun(i, q) {
+				deny := make([]bool, len(h.p.Platform.Providers))
+				copy(deny, t.Deny)
+				deny[q], some = true, true
+				t.Deny = deny
+			}
+		}
+	}
+	return some
+}
+
+// mayOutrun says whether task i may take longer than a provider's limit even in
+// its largest configuration.
+func (p *Problem) mayOutrun(i, provider int) bool {
+	q := &p.Platform.Providers[provider]
+	return p.handlerUs(i, provider, len(q.Configs)-1, p.Tasks[i].longest()) > q.MaxDurUs
 }
 
 func (h *horizon) safe() bool { return h.best != nil && h.best.late <= h.tolerated }

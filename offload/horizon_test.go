@@ -165,3 +165,26 @@ func TestHorizonHoldsOnToItsPlan(t *testing.T) {
 		require.Equal(t, first.Placements, second.Placements, "seed %d", seed)
 	}
 }
+
+// TestLimitsAreKeptWherePlansWouldBreakThem: a provider that ends what runs
+// longer than 11 s is of no use for tasks of 10 s that spread, but for one that
+// can run nowhere else.
+func TestLimitsAreKeptWherePlansWouldBreakThem(t *testing.T) {
+	p, _ := spreadBag(t, 1)
+	p.Platform.Providers[0].MaxDurUs = 11 * second
+	p.Tasks[0].Spread, p.Tasks[1].PublicOnly = 0.01, true
+	require.NoError(t, p.Prepare())
+	h := newHorizon(*p, planOf("density"), Budget{})
+	require.True(t, h.keepLimits())
+	require.Empty(t, h.p.Tasks[0].Deny)
+	require.Empty(t, h.p.Tasks[1].Deny)
+	require.Equal(t, []bool{true}, h.p.Tasks[2].Deny)
+	require.Empty(t, p.Tasks[2].Deny, "the caller's problem stays")
+	p.DeadlineUs = 200 * second
+	p.Tasks[1].PublicOnly = false
+	plan, err := Horizon(planOf("public"))(*p, Budget{})
+	require.NoError(t, err)
+	for i := 1; i < len(plan.Placements); i++ {
+		require.Equal(t, Private, plan.Placements[i].Target)
+	}
+}

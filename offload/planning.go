@@ -112,14 +112,10 @@ func (g *planning) buyable(i, target int) ([]option, error) {
 	if q.Quota == 0 {
 		return nil, nil
 	}
-	longest := 1.0
-	if g.home[i] { // else it has to take the risk
-		longest = g.p.Tasks[i].longest()
-	}
 	var all []option
 	for c := range q.Configs {
 		h := g.p.handlerUs(i, target, c, 1)
-		if g.p.limits(i, target, c, g.p.handlerUs(i, target, c, longest)) != [len(limitNames)]bool{} {
+		if g.p.limits(i, target, c, h) != [len(limitNames)]bool{} {
 			continue
 		}
 		cost, err := q.Rates.Total(q.invocation(c, h, true))

@@ -72,18 +72,3 @@ func TestScenariosAreCommon(t *testing.T) {
 	p.Seed++
 	require.NotEqual(t, before, p.scenarios(4))
 }
-
-// TestNothingIsBoughtThatMayOutrunItsLimit, unless it cannot run at home.
-func TestNothingIsBoughtThatMayOutrunItsLimit(t *testing.T) {
-	p, _ := spreadBag(t, 1)
-	p.Platform.Providers[0].MaxDurUs = 20 * second // twice the mean
-	g, err := newPlanning(p, Budget{})
-	require.NoError(t, err)
-	require.Empty(t, g.options[0])
-	p.Tasks[0].Spread = 0.1
-	p.Tasks[1].PublicOnly = true
-	g, err = newPlanning(p, Budget{})
-	require.NoError(t, err)
-	require.NotEmpty(t, g.options[0])
-	require.NotEmpty(t, g.options[1])
-}
