@@ -188,3 +188,21 @@ func TestLimitsAreKeptWherePlansWouldBreakThem(t *testing.T) {
 		require.Equal(t, Private, plan.Placements[i].Target)
 	}
 }
+
+// TestOnlyWhatHasNotStartedComesHome: of three bought tasks the started one is
+// left out, the dearer of the others comes first.
+func TestOnlyWhatHasNotStartedComesHome(t *testing.T) {
+	p, _ := spreadBag(t, 1)
+	p.Platform.Providers[0].Rates.PerEgressGiB, p.Platform.ReturnOutputs = 1, true
+	p.Files = []File{{Name: "large", Size: 1 << 30}}
+	p.Tasks[7].Out = []int32{0}
+	p.NowUs = second
+	p.Fixed = []FixedPlacement{{Task: 3, Target: 0, Node: -1}}
+	g, err := newPlanning(p, Budget{})
+	require.NoError(t, err)
+	d := g.decision()
+	for _, i := range []int{3, 5, 7} {
+		d.buy(i, g.options[i][0])
+	}
+	require.Equal(t, []int32{7, 5}, g.dearest(d))
+}

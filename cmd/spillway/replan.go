@@ -18,7 +18,7 @@ const unknownSpread = 0.3
 func (a *app) simulatePolicy(in *instance, f *simulateFlags) (*simulation, error) {
 	p := in.problem
 	p.Seed = f.seed
-	if in.graph.Spec.IsTrace() {
+	if in.graph.Spec.IsTrace() || f.replan && f.sigma > 0 {
 		p.MarginUs = 0 // as plan does
 	}
 	truth, err := a.truth(in, f)
