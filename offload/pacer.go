@@ -1,6 +1,7 @@
 package offload
 
 import (
+	"math/rand/v2"
 	"slices"
 )
 
@@ -64,6 +65,9 @@ const (
 // polish mends and polishes the best plans, and returns those to walk from.
 func (s *search) polish(found []*trial) []*trial {
 	for _, most := range []int{finalists, 2} {
+		if s.over() || len(found) == 0 {
+			return nil
+		}
 		count := min(len(found), s.affords(300, 1, most))
 		found = append(s.each(found[:count], max(60, s.effort/(3*count)), func(f *planning, t *trial, _ int) *trial {
 			return f.polish(f.repair(t, 50), 2)
@@ -80,8 +84,13 @@ const episode = 6000
 func (s *search) anneal(from []*trial) {
 	rest := max(s.effort-s.used, s.effort/2)
 	nominal := max(1, rest/(1+rest/episode))
-	for round := 0; !s.over() && len(from) > 0; round++ {
-		found, heat := from, 0.3*float64(1+2*(round%4))
+	before := -1
+	for round := 0; !s.over() && len(from) > 0 && s.used > before; round++ { // a walk with nowhere to go uses nothing
+		before = s.used
+		found, heat := slices.Clone(from), 0.3*float64(1+2*(round%4))
+		if round%2 == 0 && round > 0 && len(s.p.Tasks) <= reservable {
+			found[len(found)-1] = s.scattered(uint64(round))
+		}
 		for step := uint64(0); step < 4 && !s.over(); step++ {
 			draw := uint64(round)<<32 | step<<16
 			found = s.each(found, nominal/4/len(found), func(f *planning, t *trial, k int) *trial {
@@ -93,6 +102,18 @@ func (s *search) anneal(from []*trial) {
 			from[len(from)-1] = s.best
 		}
 	}
+}
+
+// scattered is a plan that buys at random.
+func (s *search) scattered(draw uint64) *trial {
+	rng := rand.New(rand.NewPCG(uint64(s.p.Seed), draw))
+	d := s.decision()
+	for i := range d.target {
+		if s.movable(d, i) && rng.IntN(2) == 0 {
+			d.buy(i, s.options[i][rng.IntN(len(s.options[i]))])
+		}
+	}
+	return s.try(d)
 }
 
 // each works on plans side by side, each with that many decodes of its own, and

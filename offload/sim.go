@@ -46,8 +46,9 @@ type simulator struct {
 
 	cores     []int // free, by node
 	mem       []float64
-	idle      int // sum of free cores
-	readyPriv rankSet
+	idle      int       // sum of free cores
+	readyPriv []rankSet // by the tariff's widths
+	heads     []int32   // readyPriv -> the rank to look at next, or -1
 	readyPub  []rankSet
 	running   []int
 	pools     []pool    // idle containers by (provider, configuration)
@@ -108,6 +109,7 @@ func newSimulator(p *Problem) *simulator {
 	s.findReleases()
 	s.makeLinks()
 	s.known = newTariff(p)
+	s.readyPriv, s.heads = make([]rankSet, len(s.known.widths)), make([]int32, len(s.known.widths))
 	s.steps = p.steps()
 	for i, f := range p.Fixed {
 		s.fixed[f.Task] = int32(i + 1)
@@ -193,7 +195,9 @@ func (s *simulator) reset(d *decision, mult []float64) {
 		s.cores[k], s.mem[k] = node.Cores, float64(node.MemMiB*mib)
 		s.idle += node.Cores
 	}
-	s.readyPriv.reset(n)
+	for q := range s.readyPriv {
+		s.readyPriv[q].reset(n)
+	}
 	for q := range s.readyPub {
 		s.readyPub[q].reset(n)
 		s.running[q], s.nextNew[q], s.wakes[q] = 0, p.NowUs, 0
@@ -391,7 +395,7 @@ func (s *simulator) enable(i int32) {
 	if t := s.d.target[i]; t != Private {
 		s.readyPub[t].add(s.rank[i])
 	} else {
-		s.readyPriv.add(s.rank[i])
+		s.readyPriv[s.known.sizes[i].queue].add(s.rank[i])
 	}
 }
 
@@ -507,24 +511,67 @@ func (s *simulator) landFiles() {
 }
 
 // startPrivate starts ready tasks by rank while cores are free; one that fits
-// nowhere is passed over.
+// nowhere is passed over. They queue by their cores, so that thousands of wide
+// ones are passed over at once.
 func (s *simulator) startPrivate() {
-	for r := s.readyPriv.next(0); r >= 0 && s.idle > 0; r = s.readyPriv.next(r + 1) {
-		i := s.d.order[r]
-		t := s.known.sizes[i]
-		for _, k := range s.bySpeed {
-			if s.cores[k] < t.cores || s.mem[k] < t.mem || s.bound(i) >= 0 && s.bound(i) != k {
-				continue
-			}
-			s.readyPriv.remove(r)
-			s.hold(int(k), t.cores, t.mem)
-			took := s.known.privateUs(s.p, i, k, s.multiplier(i))
-			s.task[i].StartUs, s.task[i].Node = s.now, int(k)
-			s.billPrivate(i, took)
-			s.push(s.now+took, finished, i)
-			break
+	if s.idle == 0 {
+		return
+	}
+	for q := range s.readyPriv {
+		s.heads[q] = -1
+		if s.readyPriv[q].count > 0 {
+			s.heads[q] = s.readyPriv[q].next(0)
 		}
 	}
+	gap := s.widestGap()
+	for q := s.mostUrgent(gap); q >= 0; q = s.mostUrgent(gap) {
+		r := s.heads[q]
+		if s.startAtHome(s.d.order[r]) {
+			s.readyPriv[q].remove(r)
+			gap = s.widestGap()
+		}
+		s.heads[q] = s.readyPriv[q].next(r + 1)
+	}
+}
+
+// widestGap is the most cores that are free on one node.
+func (s *simulator) widestGap() int {
+	if s.idle == 0 {
+		return 0
+	}
+	return slices.Max(s.cores)
+}
+
+// mostUrgent is the queue, of those whose tasks may fit into a gap, with the
+// lowest rank at its head; -1: none.
+func (s *simulator) mostUrgent(gap int) int {
+	best := -1
+	for q, r := range s.heads {
+		if s.known.widths[q] > gap {
+			break
+		}
+		if r >= 0 && (best < 0 || r < s.heads[best]) {
+			best = q
+		}
+	}
+	return best
+}
+
+// startAtHome starts a task on the fastest node that holds it, if there is one.
+func (s *simulator) startAtHome(i int32) bool {
+	t := &s.known.sizes[i]
+	for _, k := range s.bySpeed {
+		if s.cores[k] < t.cores || s.mem[k] < t.mem || s.bound(i) >= 0 && s.bound(i) != k {
+			continue
+		}
+		s.hold(int(k), t.cores, t.mem)
+		took := s.known.privateUs(s.p, i, k, s.multiplier(i))
+		s.task[i].StartUs, s.task[i].Node = s.now, int(k)
+		s.billPrivate(i, took)
+		s.push(s.now+took, finished, i)
+		return true
+	}
+	return false
 }
 
 func (s *simulator) hold(node, cores int, mem float64) {

@@ -17,6 +17,7 @@ type tariff struct {
 	sendsUs []int64   // (file, way) -> time on the link; ways: up, down, across
 	store   []store   // by provider
 	sizes   []size    // by task
+	widths  []int     // queue at home -> the least cores of its tasks, rising
 	writer  []int32   // file -> its producer, or -1
 }
 
@@ -27,6 +28,7 @@ type store struct{ put, get pricing.Money }
 type size struct {
 	cores int
 	mem   float64
+	queue int32 // of those at home: the last whose width it has
 }
 
 // bill is what one offering takes and costs for a task. It holds for one run
@@ -69,8 +71,13 @@ func newTariff(p *Problem) tariff {
 		t.store = append(t.store, store{put, get})
 	}
 	t.sizes, t.writer = make([]size, len(p.Tasks)), make([]int32, len(p.Files))
+	t.widths = widths(p.Tasks)
 	for i := range p.Tasks {
-		t.sizes[i] = size{p.Tasks[i].Cores, p.Tasks[i].MemBytes}
+		q, exact := slices.BinarySearch(t.widths, p.Tasks[i].Cores)
+		if !exact {
+			q--
+		}
+		t.sizes[i] = size{p.Tasks[i].Cores, p.Tasks[i].MemBytes, int32(q)}
 	}
 	for f := range p.Files {
 		t.writer[f] = p.Files[f].Producer
@@ -78,6 +85,20 @@ func newTariff(p *Problem) tariff {
 	t.files = make([]leaving, len(p.Files)*len(p.Platform.Providers))
 	t.sendsUs = slices.Repeat([]int64{-1}, 3*len(p.Files))
 	return t
+}
+
+// manyWidths is how many queues there are at most: the last one takes all that
+// are wider.
+const manyWidths = 8
+
+// widths lists the distinct numbers of cores that tasks need, rising.
+func widths(tasks []Task) (out []int) {
+	for i := range tasks {
+		if at, known := slices.BinarySearch(out, tasks[i].Cores); !known {
+			out = slices.Insert(out, at, tasks[i].Cores)
+		}
+	}
+	return out[:min(len(out), manyWidths)]
 }
 
 // privateUs is the run time of task i on a node.

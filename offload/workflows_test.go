@@ -76,8 +76,8 @@ func TestOneWorkflowIsTheSame(t *testing.T) {
 		named := tr.problem(t, pf)
 		named.Workflows = []Workflow{{DeadlineUs: plain.DeadlineUs}}
 		for _, s := range Planners() {
-			a, errA := s.Plan(*plain, Budget{})
-			b, errB := s.Plan(*named, Budget{})
+			a, errA := s.Plan(*plain, Budget{Decodes: 300})
+			b, errB := s.Plan(*named, Budget{Decodes: 300})
 			require.Equal(t, errA, errB)
 			b.Predicted.Ends = nil
 			a.LowerBound, b.LowerBound = Bound{}, Bound{}
