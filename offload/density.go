@@ -14,18 +14,23 @@ import (
 // up), hence the scan from the small end. The outcome competes with the plans of
 // the other strategies; the best few are finished by buying further tasks where
 // that is cheaper than the egress it saves, and by taking tasks home again while
-// the deadline holds.
+// the deadline holds. Of very many tasks it buys the share that their work asks
+// for, and a little more until the deadline holds; that is all.
 func planDensity(g *planning) (*decision, error) {
 	best := g.try(g.decision())
 	if best.inTime && best.cost == 0 {
 		g.explain(best.d, "all-private plan is in time", "")
 		return best.d, nil
 	}
-	found := g.seek(best)
-	if g.relax(found[0]) {
-		found = g.seek(found[0])
+	if len(g.p.Tasks) > large {
+		best = g.excess(best)
+	} else {
+		found := g.seek(best)
+		if g.relax(found[0]) {
+			found = g.seek(found[0])
+		}
+		best = g.finish(found)
 	}
-	best = g.finish(found)
 	g.explain(best.d, "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress")
 	if !best.inTime {
 		g.explain(best.d, "no plan in time was found; this one is least late", "no plan in time was found; this one is least late")
@@ -61,6 +66,53 @@ func (g *planning) relax(best *trial) bool {
 	g.marginUs = (g.marginUs - best.worstUs) / 2
 	best.inTime = true
 	return true
+}
+
+// excess buys the densest tasks whose work is more than the private cores can do
+// before the deadline, and more, twice as much each time, while the plan is late.
+func (g *planning) excess(best *trial) *trial {
+	queue := g.byDensity(0)
+	work, capacity := g.workAndCapacity()
+	over := work - capacity
+	for extra := capacity / 50; ; extra *= 2 {
+		d, left := g.decision(), over
+		bought := 0
+		for ; bought < len(queue) && left > 0; bought++ {
+			i := int(queue[bought])
+			left -= g.coreTime(i)
+			d.buy(i, g.knee(i))
+		}
+		if t := g.try(d); t.better(best) {
+			best = t
+		}
+		if best.inTime || bought == len(queue) || g.spent() {
+			return best
+		}
+		over = max(over, 0) + extra
+	}
+}
+
+// coreTime is the work of task i, in microseconds of the fastest cores.
+func (g *planning) coreTime(i int) float64 { return float64(g.homeUs[i]) * float64(g.p.Tasks[i].Cores) }
+
+// workAndCapacity are what there is to do at home, and what can be done until the
+// last deadline, in microseconds of the fastest cores.
+func (g *planning) workAndCapacity() (work, capacity float64) {
+	for i := range g.p.Tasks {
+		if !g.pinned[i] && g.home[i] {
+			work += g.coreTime(i)
+		}
+	}
+	fastest, cores := 0.0, 0.0
+	for k := range g.p.Platform.Nodes {
+		node := &g.p.Platform.Nodes[k]
+		fastest = max(fastest, node.Speed)
+		cores += float64(float64(node.Cores) * node.Speed)
+	}
+	if fastest > 0 {
+		capacity = cores / fastest * float64(g.longest())
+	}
+	return work, capacity
 }
 
 // rivals are the plans of simpler strategies.
