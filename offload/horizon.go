@@ -7,10 +7,11 @@ import (
 
 const (
 	// tolerance is the part of the executions that may be late, over the spread of
-	// run times: the wider they spread, the dearer safety is, and the more can still
-	// be mended on the way. leastTolerated and mostTolerated bound it.
-	tolerance                     = 0.25
-	leastTolerated, mostTolerated = 0.01, 0.1
+	// run times, while the whole time to the deadline is left: the wider they
+	// spread, the dearer safety is. It falls to a fifth as time passes, and with it
+	// what can still be mended. leastTolerated and mostTolerated bound it.
+	tolerance                     = 0.5
+	leastTolerated, mostTolerated = 0.01, 0.2
 	// sticky is what a change of plan must save.
 	sticky = 0.01
 	// level are lateness probabilities that the scenarios cannot tell apart.
@@ -29,12 +30,12 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
 // each plan in scenarios, and takes the cheapest that few enough of them find
-// late (a quarter of the spread), the least late where there is none; of a plan that is safe
-// it brings bought tasks home while it stays so. Running tasks are expected to
-// last as long as those that have lasted as long already. The plan in force is
-// kept unless another saves a hundredth or is less late. What has started is
-// not moved. Where nothing spreads, or there is no deadline, it is the planner
-// itself.
+// late (half of the spread, falling to a tenth), the least late where there is
+// none; of a plan that is safe it brings bought tasks home while it stays so.
+// Running tasks are expected to last as long as those that have lasted as long
+// already. The plan in force is kept unless another saves a hundredth or is less
+// late. What has started is not moved. Where nothing spreads, or there is no
+// deadline, it is the planner itself.
 func Horizon(base Planner) Planner {
 	return func(p Problem, b Budget) (Plan, error) {
 		if err := p.prepareState(); err != nil {
@@ -146,7 +147,8 @@ type revision struct {
 
 func newHorizon(p Problem, base Planner, b Budget) *horizon {
 	h := &horizon{p: p, base: base, budget: b}
-	h.tolerated = min(max(leastTolerated, tolerance*p.meanSpread()), mostTolerated)
+	left := float64(max(0, p.lastDeadlineUs()-p.NowUs)) / float64(p.lastDeadlineUs())
+	h.tolerated = min(max(leastTolerated, tolerance*p.meanSpread()*(0.2+0.8*left)), mostTolerated)
 	h.trials = newTrials(p, min(200, max(24, 30_000/len(p.Tasks))))
 	h.p.Fixed = slices.Clone(p.Fixed)
 	least := p.elapsed()
