@@ -22,13 +22,21 @@ type Planning struct {
 	Budget  offload.Budget
 }
 
+// revision is the budget of planning again, in simulations: the plan in force is
+// there to start from, and the machine has tasks to run.
+const revision = 200
+
 // Plan is a PlanFunc.
 func (p *Planning) Plan(s *State, why string, now time.Time) (Plan, error) {
 	prob, err := p.problem(s, now)
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := offload.Horizon(p.Planner)(*prob, p.Budget)
+	budget := p.Budget
+	if s.planned && budget.Decodes == 0 {
+		budget.Decodes = revision
+	}
+	made, err := offload.Horizon(p.Planner)(*prob, budget)
 	if err != nil {
 		return Plan{}, err
 	}

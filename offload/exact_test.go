@@ -104,7 +104,7 @@ func TestPacerReachesEveryOptimum(t *testing.T) {
 	if !ok {
 		t.Skip("there is no planner \"pacer\" yet")
 	}
-	requireOptimal(t, planner, Budget{Decodes: 120_000})
+	requireOptimal(t, planner, Budget{Times: 2})
 }
 
 // requireOptimal wants a planner to reach the optimum of every case that has one.

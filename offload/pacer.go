@@ -16,7 +16,7 @@ import (
 func planPacer(g *planning) (*decision, error) {
 	effort := g.effort()
 	if g.asked == 0 {
-		g.decodes = effort
+		g.decodes = effort * g.times
 	}
 	s := &search{planning: g, effort: effort, best: g.try(g.decision())}
 	if s.best.inTime && s.best.cost == 0 {

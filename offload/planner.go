@@ -5,7 +5,8 @@ import "slices"
 // Budget limits a planner's effort. The caller owns clocks: Stop may look at
 // one. Equal problems and budgets that never stop early give equal plans.
 type Budget struct {
-	Decodes int         // simulations it may run; 0: the planner's default
+	Decodes int         // simulations it may run; 0: the planner's default, which grows with the problem
+	Times   int         // so many times the default; 0: once
 	Stop    func() bool // asked between simulations; nil: never
 	// Parallel calls a job for 0 to jobs-1, in any order or at once, and returns
 	// when all have ended; nil: one after the other. Plans do not depend on it.
@@ -26,7 +27,7 @@ type Strategy struct {
 }
 
 // DefaultPlanner is the name of the planner to use when none is asked for.
-const DefaultPlanner = "density"
+const DefaultPlanner = "pacer"
 
 // strategies in the order of help texts. To add one, append it here.
 var strategies = []Strategy{
@@ -40,7 +41,7 @@ var strategies = []Strategy{
 	strategy("icpcp", "critical paths, each as a whole where it is cheapest in time", planICPCP),
 	strategy("skedulix", "queues at home, and buys what is still queued at its last moment", planSkedulix),
 	strategy("density", "buys what frees most private time per dollar, as few as needed; no worse than dato", planDensity),
-	strategy("pacer", "the cheapest plan found by seeds of all kinds and a search from the best of them", planPacer),
+	strategy("pacer", "starts from plans of all kinds, mends and polishes the best, and searches on by annealing", planPacer),
 }
 
 // Planners lists the planners.

@@ -32,6 +32,7 @@ type planning struct {
 	marginUs int64 // planned this much before each deadline
 	decodes  int
 	asked    int // decodes the caller asked for; 0: the default
+	times    int // that many times the default
 	stop     func() bool
 	parallel func(jobs int, job func(k int))
 	home     []bool     // may and can run privately
@@ -52,7 +53,7 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 	}
 	n := len(p.Tasks)
 	g := &planning{
-		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, asked: b.Decodes, stop: b.Stop, parallel: b.Parallel,
+		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, asked: b.Decodes, times: max(1, b.Times), stop: b.Stop, parallel: b.Parallel,
 		home: make([]bool, n), homeUs: make([]int64, n), options: make([][]option, n),
 		pinned: make([]bool, n), because: make([]string, n),
 	}
@@ -60,7 +61,7 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 		g.parallel = inTurn
 	}
 	if g.decodes <= 0 {
-		g.decodes = defaultDecodes
+		g.decodes = defaultDecodes * g.times
 	}
 	for _, f := range p.Fixed {
 		g.pinned[f.Task] = true

@@ -14,13 +14,17 @@ import (
 	"github.com/spillway/spillway/offload"
 )
 
-// decodes is each effort as a number of simulations; 0 leaves it to the
-// planner. It is no time, so that equal seeds give equal plans everywhere.
-var decodes = map[string]int{"low": 20, "default": 0, "max": 2000}
-
-// searchBudget is an effort on all cores of this machine.
+// searchBudget is an effort, on all cores of this machine. It counts simulations,
+// not time, so that equal seeds give equal plans everywhere.
 func searchBudget(effort string) offload.Budget {
-	return offload.Budget{Decodes: decodes[effort], Parallel: cores.Each}
+	b := offload.Budget{Parallel: cores.Each}
+	switch effort {
+	case "low":
+		b.Decodes = 20
+	case "max":
+		b.Times = 8
+	}
+	return b
 }
 
 type planFlags struct {
