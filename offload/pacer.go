@@ -194,8 +194,9 @@ func (g *planning) polish(t *trial, rounds int) *trial {
 }
 
 // effort is the default number of decodes: as many as take about a fifth of a
-// second on a machine of 2025, and sixty for what is larger.
+// second on a machine of 2025, of large problems fewer, since they outgrow its
+// caches, and fifty at least.
 func (g *planning) effort() int {
-	work := len(g.p.Tasks) + g.p.graph.Edges() + len(g.p.in.item) + len(g.p.out.item)
-	return min(60_000, max(50, 12_000_000/max(1, work)))
+	work := float64(len(g.p.Tasks) + g.p.graph.Edges() + len(g.p.in.item) + len(g.p.out.item) + 1)
+	return int(min(60_000, max(50, min(12e6/work, 4e11/(work*work)))))
 }
