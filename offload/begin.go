@@ -31,6 +31,7 @@ func (s *simulator) takePresent() {
 				s.need[j]--
 			}
 		}
+		s.bringToCopies(c.File, c.Target)
 	}
 }
 
@@ -116,7 +117,9 @@ func (s *simulator) takeRunning(f FixedPlacement) {
 		t.Node = s.nodeOf(f)
 		s.hold(t.Node, s.p.Tasks[i].Cores, s.p.Tasks[i].MemBytes)
 		finish := s.p.runsUntil(&f, s.p.Platform.Nodes[t.Node].Speed, s.multiplier(f.Task))
-		s.billPrivate(f.Task, finish-f.StartUs)
+		if s.copyOf(f.Task) == nil {
+			s.billPrivate(f.Task, finish-f.StartUs)
+		}
 		s.push(finish, finished, f.Task)
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // certify bounds the cost of any plan, where one with that outcome is known. One in
 // time that costs nothing more is proof enough.
 func (g *planning) certify(known *Outcome) Bound {
-	if sunk := g.sunk(); known.DeadlineMet && known.Cost == sunk {
+	if sunk := g.sunk(); known.DeadlineMet && known.Cost == sunk || g.p.copiesRun() { // what a copy may do is not bounded
 		return Bound{Cost: sunk}
 	}
 	return lowerBound(g)

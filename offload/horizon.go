@@ -34,7 +34,8 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // none; of a plan that is safe it brings bought tasks home while it stays so.
 // Running tasks are expected to last as long as those that have lasted as long
 // already. The plan in force is kept unless another saves a hundredth or is less
-// late. What has started is not moved. Where nothing spreads, or there is no
+// late. What has started is not moved; where the deadline is at risk, a straggler
+// at home may have a Copy. Where nothing spreads, or there is no
 // deadline, it is the planner itself.
 func Horizon(base Planner) Planner {
 	return func(p Problem, b Budget) (Plan, error) {
@@ -44,7 +45,7 @@ func Horizon(base Planner) Planner {
 		if !p.Spreads() || p.lastDeadlineUs() == 0 {
 			return base(p, b)
 		}
-		if p.Incumbent != nil && len(p.Fixed) == len(p.Tasks) {
+		if p.Incumbent != nil && len(p.Fixed) == len(p.Tasks) && len(p.stragglers()) == 0 {
 			return *p.Incumbent, nil
 		}
 		return newHorizon(p, base, b).decide()
@@ -97,7 +98,8 @@ func (p *Problem) Spreads() bool {
 type trials struct {
 	sim       *simulator
 	scenarios [][]float64
-	reserveUs int64 // in time means this much early
+	copies    [][]float64 // of copies, if there are any
+	reserveUs int64       // in time means this much early
 }
 
 func newTrials(p Problem, scenarios int) *trials {
@@ -108,6 +110,9 @@ func newTrials(p Problem, scenarios int) *trials {
 			f.FinishUs = 0 // a scenario says
 		}
 	}
+	if len(p.Copies) > 0 {
+		t.copies = p.copyScenarios(scenarios)
+	}
 	t.sim = newSimulator(&p)
 	return t
 }
@@ -116,7 +121,10 @@ func newTrials(p Problem, scenarios int) *trials {
 // cost in pico-USD. It gives up, and says 1, once the part exceeds most.
 func (t *trials) run(d *decision, most float64) (late, cost float64) {
 	n := float64(len(t.scenarios))
-	for _, mult := range t.scenarios {
+	for k, mult := range t.scenarios {
+		if t.copies != nil {
+			t.sim.copyMult = t.copies[k]
+		}
 		t.sim.run(d, mult)
 		if cost += float64(t.sim.cost()) / n; !t.sim.inTime(t.reserveUs) {
 			late++
@@ -130,6 +138,7 @@ func (t *trials) run(d *decision, most float64) (late, cost float64) {
 
 // horizon is one call of the policy.
 type horizon struct {
+	given     Problem
 	p         Problem // running tasks end when they may be expected to
 	base      Planner
 	budget    Budget
@@ -146,7 +155,7 @@ type revision struct {
 }
 
 func newHorizon(p Problem, base Planner, b Budget) *horizon {
-	h := &horizon{p: p, base: base, budget: b}
+	h := &horizon{given: p, p: p, base: base, budget: b}
 	left := float64(max(0, p.lastDeadlineUs()-p.NowUs)) / float64(p.lastDeadlineUs())
 	h.tolerated = min(max(leastTolerated, tolerance*p.meanSpread()*(0.2+0.8*left)), mostTolerated)
 	h.trials = newTrials(p, min(200, max(24, 30_000/len(p.Tasks))))
@@ -183,7 +192,10 @@ func (h *horizon) decide() (Plan, error) {
 			return Plan{}, err
 		}
 	}
-	return h.expect()
+	asked := h.speculate()
+	plan, err := h.expect()
+	plan.Copies = asked
+	return plan, err
 }
 
 // widen considers plans with ever wider margins, until one is safe.

@@ -10,6 +10,7 @@ import (
 // LoopOptions say how an execution in virtual time goes.
 type LoopOptions struct {
 	Multipliers []float64 // by task: true over planned run time; nil: all 1
+	Copies      []float64 // the same of a task's copy; nil: as the task itself
 	Budget      Budget    // of each call of the policy
 	EveryUs     int64     // time between two calls while the run is young; 0: a twentieth of the time to the deadline, if there is one
 }
@@ -42,7 +43,7 @@ func Loop(problem Problem, policy Planner, opts LoopOptions) (Execution, error) 
 		if err := l.replan(policy, opts.Budget); err != nil {
 			return Execution{}, err
 		}
-		o, err := Simulate(&l.p, &l.plan, SimOptions{Multipliers: opts.Multipliers, Trace: true})
+		o, err := Simulate(&l.p, &l.plan, SimOptions{Multipliers: opts.Multipliers, Copies: opts.Copies, Trace: true})
 		if err != nil {
 			return Execution{}, err
 		}
@@ -82,21 +83,29 @@ func (l *loop) replan(policy Planner, b Budget) error {
 	if len(plan.Placements) != len(l.p.Tasks) {
 		return fmt.Errorf("the policy placed %d tasks of %d", len(plan.Placements), len(l.p.Tasks))
 	}
+	plan.moveWon(l.p.Copies)
 	for _, f := range l.p.Fixed {
 		if pl := &plan.Placements[f.Task]; pl.Target != f.Target || pl.Config != f.Config {
 			return fmt.Errorf("the policy moves task %q, which has started", l.p.Tasks[f.Task].ID)
 		}
 	}
+	l.p.Copies = l.p.withCopies(plan.Copies).Copies
+	plan.Copies = nil
 	l.plan, l.plans = plan, l.plans+1
 	l.p.Incumbent = &plan
 	return nil
 }
 
-// decided is when the last task starts: from then on no plan changes anything.
+// decided is when the last task starts and the last that may have a copy ends:
+// from then on no plan changes anything.
 func (l *loop) decided(o *Outcome) int64 {
 	last := l.p.NowUs
 	for i := range o.Tasks {
-		if at := o.Tasks[i].StartUs; at != Never {
+		at := o.Tasks[i].StartUs
+		if l.p.Tasks[i].Idempotent && l.plan.Placements[i].Target == Private {
+			at = o.Tasks[i].FinishUs
+		}
+		if at != Never {
 			last = max(last, at)
 		}
 	}
@@ -141,7 +150,7 @@ func (l *loop) advance(at int64, o *Outcome) {
 		}
 	}
 	fixed, present := l.p.happened(&l.plan, o)
-	l.p.Fixed = fixed
+	l.p.Fixed, l.p.Copies = fixed, l.p.copied(o)
 	l.p.Present = append(l.p.Present[:len(l.p.Present):len(l.p.Present)], present...)
 	for _, t := range o.Transfers {
 		if t.StartUs < at {
@@ -159,7 +168,7 @@ func (p *Problem) happened(plan *Plan, o *Outcome) (fixed []FixedPlacement, pres
 	}
 	for i := range o.Tasks {
 		x, pl := &o.Tasks[i], &plan.Placements[i]
-		if x.StartUs >= p.NowUs {
+		if x.StartUs >= p.NowUs && was[i] == nil {
 			continue
 		}
 		f := FixedPlacement{Task: int32(i), Target: pl.Target, Config: pl.Config, Node: x.Node, StartUs: x.StartUs, Cold: x.Cold}
@@ -168,6 +177,9 @@ func (p *Problem) happened(plan *Plan, o *Outcome) (fixed []FixedPlacement, pres
 		}
 		if x.FinishUs < p.NowUs {
 			f.Done, f.FinishUs, f.Cost = true, x.FinishUs, x.Cost
+		}
+		if c := wonBy(o.Copies, int32(i)); c != nil && f.Done {
+			f.Target, f.Config, f.Node, f.StartUs, f.Cold = c.Target, c.Config, -1, c.StartUs, true
 		}
 		fixed = append(fixed, f)
 	}
@@ -216,7 +228,13 @@ func (l *loop) end(o *Outcome) (Execution, error) {
 	o.Transfers = append(l.sent, o.Transfers...)
 	o.Violations = append(l.broken, o.Violations...)
 	o.DeadlineMet = o.DeadlineMet && len(o.Violations) == 0
-	o.ColdStarts = 0
+	o.ColdStarts, o.Copies = 0, slices.DeleteFunc(o.Copies, func(c CopyRun) bool { return c.StartUs == Never })
+	l.plan.moveWon(o.Copies)
+	for _, c := range o.Copies {
+		if !c.Won {
+			o.ColdStarts++
+		}
+	}
 	for i := range o.Tasks {
 		pl := &l.plan.Placements[i]
 		pl.Node, pl.StartUs, pl.FinishUs, pl.Cold = o.Tasks[i].Node, o.Tasks[i].StartUs, o.Tasks[i].FinishUs, o.Tasks[i].Cold

@@ -14,6 +14,7 @@ type Plan struct {
 	Planner    string
 	Order      []int32 // task indexes, most urgent first
 	Placements []Placement
+	Copies     []Copy // to make now, of tasks that run at home
 	Predicted  Outcome
 	LowerBound Bound
 }
@@ -84,6 +85,7 @@ type Outcome struct {
 
 	Tasks     []TaskOutcome
 	Transfers []Transfer // only when asked for
+	Copies    []CopyRun  // of Problem and Plan
 }
 
 // TaskOutcome is one task's execution. StartUs and FinishUs are Never when it
@@ -94,7 +96,7 @@ type TaskOutcome struct {
 	HandlerUs int64 // FaaS only
 	Node      int   // private node; -1 at a provider
 	Cold      bool
-	Cost      pricing.Money // compute and request of a FaaS task; private core time
+	Cost      pricing.Money // compute and request of a FaaS task; private core time; with a Copy, of the first to finish
 }
 
 // Transfer is one staged file.

@@ -17,6 +17,7 @@ type Problem struct {
 	Fixed    []FixedPlacement // what has started or finished
 	Present  []FilePresence   // copies staged, or on their way
 	Reserved []Reservation    // capacity that other runs hold
+	Copies   []CopyRun        // of tasks that started at home: asked for, running or over
 
 	// Workflows that are planned together; empty: all tasks are one, with DeadlineUs.
 	Workflows []Workflow
@@ -49,6 +50,7 @@ type Task struct {
 
 	PrivateOnly bool
 	PublicOnly  bool
+	Idempotent  bool              // running it twice at once does no harm: it may have a Copy
 	Deny        []bool            // by provider index; shorter than the providers: the rest is allowed
 	WhyNot      []string          // by domain, home first: why it must not run there, in words; may be shorter
 	RuntimeOn   []OfferingRuntime // measured run times that replace the model

@@ -80,6 +80,7 @@ const (
 	returned              // arg: reservation
 	opened                // arg: workflow, its release has come
 	ramped                // arg: provider, it may start a new container again
+	copied                // arg: task, its copy has finished
 )
 
 // events is a 4-ary min-heap: half the levels of a binary one, and the four

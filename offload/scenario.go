@@ -33,6 +33,20 @@ func (p *Problem) scenarios(n int) [][]float64 {
 	return out
 }
 
+// copyScenarios are those of copies: their luck is not that of their tasks. Of
+// a running copy it is known that it has not finished.
+func (p *Problem) copyScenarios(n int) [][]float64 {
+	q := *p
+	q.Seed, q.Fixed = p.Seed^0x0c0b1e5, nil
+	for _, c := range p.Copies {
+		if c.StartUs != Never && c.FinishUs == Never {
+			f := FixedPlacement{Task: c.Task, Target: c.Target, Config: c.Config, StartUs: c.StartUs, Cold: true}
+			q.Fixed = append(q.Fixed, f)
+		}
+	}
+	return q.scenarios(n)
+}
+
 func normals(n int, seed int64, stream int) []float64 {
 	rng := rand.New(rand.NewPCG(uint64(seed), uint64(stream)^0x5ca1ab1e))
 	z := make([]float64, n)

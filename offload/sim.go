@@ -29,11 +29,14 @@ type simulator struct {
 	serve     []int32 // order in which links are served
 	firstPool []int32 // provider -> index of its first container pool
 
-	d    *decision
-	mult []float64
-	now  int64
-	seq  uint32
-	ev   events
+	d        *decision
+	mult     []float64
+	copyMult []float64 // of copies; nil: as their tasks
+	copies   []copying
+	begun    bool // the state at NowUs is complete
+	now      int64
+	seq      uint32
+	ev       events
 
 	rank    []int32
 	at      []int32 // task -> target: of the decision, or where it has started
@@ -172,7 +175,7 @@ func (s *simulator) run(d *decision, mult []float64) {
 
 func (s *simulator) reset(d *decision, mult []float64) {
 	p := s.p
-	s.d, s.mult, s.now, s.seq, s.err = d, mult, p.NowUs, 0, nil
+	s.d, s.mult, s.now, s.seq, s.err, s.begun = d, mult, p.NowUs, 0, nil, false
 	s.ev = s.ev[:0]
 	for r, i := range d.order {
 		s.rank[i] = int32(r)
@@ -302,24 +305,30 @@ func (s *simulator) bound(i int32) int32 {
 // stageFiles finds into which domains each file has to be brought, and how
 // urgently. Tasks that have started have their files.
 func (s *simulator) stageFiles() {
-	p := s.p
-	for f := range int32(len(p.Files)) {
-		home := s.home(f)
-		readers := p.readers.of(int(f))
-		for _, j := range readers {
-			at := s.site(j)
-			if at == home || s.fixed[j] != 0 {
-				continue
-			}
-			k := int(f)*s.domains + at + 1
-			if s.stage[k] < 0 || s.rank[j] < s.stage[k] {
-				s.stage[k] = s.rank[j]
-			}
-			s.need[j]++
+	for f := range int32(len(s.p.Files)) {
+		s.stageFile(f, 1)
+	}
+	s.stageCopies()
+}
+
+// stageFile adds a file to what its readers need, or takes it away: by is 1 or -1.
+func (s *simulator) stageFile(f, by int32) {
+	p, home := s.p, s.home(f)
+	readers := p.readers.of(int(f))
+	for _, j := range readers {
+		at := s.site(j)
+		if at == home || s.fixed[j] != 0 {
+			continue
 		}
-		if p.Platform.ReturnOutputs && len(readers) == 0 && p.Files[f].Producer >= 0 && home != Private {
-			s.stage[int(f)*s.domains] = lastRank
+		k := int(f)*s.domains + at + 1
+		if s.need[j] += by; by < 0 {
+			s.stage[k] = -1
+		} else if s.stage[k] < 0 || s.rank[j] < s.stage[k] {
+			s.stage[k] = s.rank[j]
 		}
+	}
+	if p.Platform.ReturnOutputs && len(readers) == 0 && p.Files[f].Producer >= 0 && home != Private {
+		s.stage[int(f)*s.domains] = lastRank
 	}
 }
 
@@ -331,8 +340,10 @@ const lastRank = 1<<31 - 1
 func (s *simulator) begin() {
 	p := s.p
 	s.takePresent()
+	s.billCopies()
 	s.takeFixed()
 	s.takeReserved()
+	s.beginCopies()
 	for f := range int32(len(p.Files)) {
 		if p.Files[f].Producer < 0 && s.p.fileReleaseUs(f) <= s.now {
 			s.request(f)
@@ -344,6 +355,7 @@ func (s *simulator) begin() {
 			s.enable(i)
 		}
 	}
+	s.begun = true
 }
 
 // request sends a file that has come to be to every domain that waits for it.
@@ -412,7 +424,11 @@ func (s *simulator) satisfy(i int32) {
 func (s *simulator) happen(e *event) {
 	switch e.kind {
 	case finished:
-		s.finish(e.arg)
+		if s.task[e.arg].FinishUs == Never { // else its copy was first
+			s.finish(e.arg)
+		}
+	case copied:
+		s.finishCopy(e.arg)
 	case arrived:
 		s.arrive(e.arg)
 	case released:
@@ -429,6 +445,9 @@ func (s *simulator) finish(i int32) {
 	t.FinishUs = s.now
 	s.end(i, s.now)
 	s.left--
+	if c := s.copyOf(i); c != nil {
+		s.finishHome(c)
+	}
 	if at := s.site(i); at == Private {
 		s.hold(t.Node, -s.known.sizes[i].cores, -s.known.sizes[i].mem)
 	} else {
@@ -468,6 +487,7 @@ func (s *simulator) arrive(stage int32) {
 			s.satisfy(j)
 		}
 	}
+	s.bringToCopies(int32(f), at)
 }
 
 // startTransfers lets every free link send its most urgent file. Files of no
@@ -597,8 +617,11 @@ func (s *simulator) startPublic(q int) {
 	for ready.count > 0 && s.running[q] < pr.Quota {
 		r := ready.next(0)
 		i := s.d.order[r]
-		t := &s.task[i]
-		t.Cold = !s.takeContainer(s.pool(i), pr.KeepWarmUs)
+		t, ends, c := &s.task[i], finished, s.copyOf(i)
+		if c != nil {
+			t, ends = &c.run, copied
+		}
+		t.Cold = c != nil || !s.takeContainer(s.pool(i), pr.KeepWarmUs)
 		if t.Cold {
 			if !s.mayGrow(q) {
 				return
@@ -608,13 +631,16 @@ func (s *simulator) startPublic(q int) {
 		ready.remove(r)
 		b := &s.known.bills[i]
 		t.StartUs, t.HandlerUs, t.Cost = s.now, b.handlerUs, b.warm
+		if c != nil {
+			c.StartUs = s.now
+		}
 		if t.Cold {
 			t.Cost = b.cold
 		}
 		s.running[q]++
 		s.quotaWait += s.now - s.readyAt[i]
 		s.charge(&s.faas, t.Cost, nil)
-		s.push(s.now+pr.wallUs(t.HandlerUs, t.Cold), finished, i)
+		s.push(s.now+pr.wallUs(t.HandlerUs, t.Cold), ends, i)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 // SimOptions vary a simulation.
 type SimOptions struct {
 	Multipliers []float64   // by task: actual over planned run time; nil: all 1
+	Copies      []float64   // the same of a task's copy; nil: as the task itself
 	Trace       bool        // record transfers
 	Violations  []Violation // found while reading the plan; they come first
 }
@@ -23,6 +24,7 @@ func Simulate(p *Problem, plan *Plan, opts SimOptions) (Outcome, error) {
 	if err := p.Prepare(); err != nil {
 		return Outcome{}, err
 	}
+	p = p.withCopies(plan.Copies)
 	if err := p.checkState(); err != nil {
 		return Outcome{}, err
 	}
@@ -30,11 +32,13 @@ func Simulate(p *Problem, plan *Plan, opts SimOptions) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := checkMultipliers(opts.Multipliers, len(p.Tasks)); err != nil {
-		return Outcome{}, err
+	for _, mult := range [][]float64{opts.Multipliers, opts.Copies} {
+		if err := checkMultipliers(mult, len(p.Tasks)); err != nil {
+			return Outcome{}, err
+		}
 	}
 	s := newSimulator(p)
-	s.trace, s.detail = opts.Trace, true
+	s.trace, s.detail, s.copyMult = opts.Trace, true, opts.Copies
 	s.run(d, opts.Multipliers)
 	o, err := s.outcome()
 	if len(opts.Violations) > 0 {
@@ -135,6 +139,9 @@ func (p *Problem) checkState() error {
 			return fmt.Errorf("fixed placement of task %q: runs from %d to %d us, now is %d us", p.Tasks[f.Task].ID, f.StartUs, f.FinishUs, p.NowUs)
 		}
 	}
+	if err := p.checkCopies(); err != nil {
+		return err
+	}
 	for _, c := range p.Present {
 		if c.File < 0 || int(c.File) >= len(p.Files) || c.Target < Private || c.Target >= len(p.Platform.Providers) {
 			return fmt.Errorf("present file %d in domain %d: no such file or domain", c.File, c.Target)
@@ -156,7 +163,7 @@ func (s *simulator) outcome() (Outcome, error) {
 		Cost: s.cost(), FaaS: s.faas, Egress: s.egress, Storage: s.storage, Private: s.private,
 		ColdStarts: s.coldStarts, QuotaWaitUs: s.quotaWait,
 		UpBytes: s.moved[0], DownBytes: s.moved[1], CrossBytes: s.moved[2],
-		Tasks: slices.Clone(s.task), Transfers: s.transfers,
+		Tasks: slices.Clone(s.task), Transfers: s.transfers, Copies: s.copyRuns(),
 	}
 	for i := range s.task {
 		if s.site(int32(i)) != Private {
