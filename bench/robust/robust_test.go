@@ -30,7 +30,7 @@ func TestFamiliesShareMeanAndVariance(t *testing.T) {
 func TestStudy(t *testing.T) {
 	run := func() (string, *bench) {
 		var out bytes.Buffer
-		b := &bench{out: &out, seeds: 1, most: 100, book: "aws", family: "lognormal", generated: true, executions: 20, verbose: true}
+		b := &bench{out: &out, seeds: 1, most: 100, book: "aws", family: "lognormal", generated: true, executions: 20, verbose: true, copies: true}
 		b.budget.Decodes = 20
 		require.NoError(t, b.prepare("density", "0.3", "1.5"))
 		require.NoError(t, b.run("/nowhere/*.json"))
@@ -40,6 +40,7 @@ func TestStudy(t *testing.T) {
 	again, _ := run()
 	require.Equal(t, text, again)
 	require.Contains(t, text, "planner, planned again")
+	require.Contains(t, text, "copies, 0 of them first")
 	for _, r := range b.rows {
 		require.False(t, math.IsNaN(r.Value), r.Metric)
 		if r.Metric == "deadlines kept, of the clairvoyant's" {

@@ -56,9 +56,11 @@ type way struct {
 	run  func(p *offload.Problem, mult []float64) (offload.Outcome, error)
 }
 
+const withCopies = "planner, planned again, copies"
+
 func (b *bench) ways() []way {
 	dato, _ := offload.Lookup("dato")
-	return []way{
+	ways := []way{
 		{"dato, static", b.static(dato, 0)},
 		{"planner, static", b.static(b.planner, 0)},
 		{"planner, static, margin 10 %", b.static(b.planner, 0.1)},
@@ -68,6 +70,23 @@ func (b *bench) ways() []way {
 			return x.Outcome, err
 		}},
 	}
+	if b.copies {
+		ways = append(ways, way{withCopies, b.speculating})
+	}
+	return ways
+}
+
+// speculating may run stragglers twice. A copy's luck is drawn anew.
+func (b *bench) speculating(p *offload.Problem, mult []float64) (offload.Outcome, error) {
+	q := *p
+	q.Tasks = append([]offload.Task(nil), p.Tasks...)
+	for i := range q.Tasks {
+		q.Tasks[i].Idempotent = true
+	}
+	again := families[b.family](len(q.Tasks), q.Tasks[0].Spread, 2_000_000+p.Seed)
+	opts := offload.LoopOptions{Multipliers: mult, Copies: again, Budget: b.budget}
+	x, err := offload.Loop(q, offload.Horizon(b.planner), opts)
+	return x.Outcome, err
 }
 
 func (b *bench) static(planner offload.Planner, margin float64) func(*offload.Problem, []float64) (offload.Outcome, error) {
@@ -99,6 +118,8 @@ type tally struct {
 	cost, clairvoyant float64 // USD, summed
 	logs, ratios      float64 // of cost over the clairvoyant's, where both pay
 	both, free        int     // cases where both pay; where only this way does
+	copies, first     int     // started; first to finish
+	copiesUSD         float64
 }
 
 // promise compares probabilities of being on time with executions.
@@ -158,6 +179,7 @@ func (s *study) execute(name string, p *offload.Problem) error {
 			return err
 		}
 		s.tally[k].add(o.DeadlineMet, o.Cost.USD(), known.Predicted.Cost.USD())
+		s.tally[k].addCopies(o.Copies)
 		line += fmt.Sprintf("  %v %.6f", o.DeadlineMet, o.Cost.USD())
 	}
 	if s.verbose {
@@ -189,6 +211,16 @@ func (t *tally) add(met bool, cost, clairvoyant float64) {
 		t.ratios += cost / clairvoyant
 	case cost > 0:
 		t.free++
+	}
+}
+
+func (t *tally) addCopies(copies []offload.CopyRun) {
+	for _, c := range copies {
+		t.copies++
+		t.copiesUSD += c.Cost.USD()
+		if c.Won {
+			t.first++
+		}
 	}
 }
 
@@ -252,6 +284,11 @@ func (s *study) reportWays() {
 		both := float64(max(1, t.both))
 		fmt.Fprintf(s.out, "  %-32s %6.1f %% %10.3f %10.3f %10.3f %10d\n", s.ways[k].name, 100*share(t.kept, s.kept),
 			t.cost/t.clairvoyant, math.Exp(t.logs/both), t.ratios/both, t.free)
+		if s.ways[k].name == withCopies {
+			fmt.Fprintf(s.out, "  %32s %d copies, %d of them first, for %.6f USD of %.6f\n", "", t.copies, t.first, t.copiesUSD, t.cost)
+			s.rows = append(s.rows, figures.Row{Case: name, Metric: "copies", Value: float64(t.copies), Unit: "1", Baseline: float64(t.first)},
+				figures.Row{Case: name, Metric: "cost of copies", Value: t.copiesUSD, Unit: "USD"})
+		}
 		s.rows = append(s.rows,
 			figures.Beside(name, "deadlines kept, of the clairvoyant's", float64(t.kept), "cases", float64(s.kept)),
 			figures.Row{Case: name, Metric: "cost of all", Value: t.cost, Unit: "USD", Baseline: t.clairvoyant, Ratio: t.cost / max(t.clairvoyant, 1e-12)},
