@@ -52,7 +52,7 @@ func (g *planning) anneal(from *trial, decodes int, heat float64, seed uint64) *
 	}
 	a.start, a.finish, a.ready = make([]int64, n), make([]int64, n), make([]int64, n)
 	a.look()
-	if len(a.free) == 0 {
+	if len(a.free) == 0 && !a.holds {
 		return from
 	}
 	g.sim.run(a.d, nil)
@@ -177,7 +177,11 @@ func (a *annealing) returnToBest() {
 
 // move changes the plan at random.
 func (a *annealing) move() {
-	switch k := a.rng.IntN(100); {
+	k := a.rng.IntN(100)
+	if len(a.free) == 0 { // only order and time are left to choose
+		k = 75 + k/4
+	}
+	switch {
 	case k < 30:
 		a.flip(a.any(a.free))
 	case k < 45:

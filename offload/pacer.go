@@ -1,8 +1,12 @@
 package offload
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
+
+	"github.com/spillway/spillway/pricing"
 )
 
 // planPacer is PACER: priced, anytime, critical-window, elastic. It starts from
@@ -27,7 +31,17 @@ func planPacer(g *planning) (*decision, error) {
 	if g.relax(found[0]) {
 		found = s.seeds(found[0])
 	}
-	s.anneal(s.polish(found))
+	for stage := 0; !s.over(); stage++ {
+		before, size := s.used, s.stageSize(stage)
+		s.anneal(s.polish(found, size), size-(s.used-before), stage)
+		if s.used == before {
+			break // nothing is left to try
+		}
+		if stage == 0 {
+			found = slices.Insert(found, 0, s.best)
+		}
+		found[0] = s.best
+	}
 	s.say()
 	return s.best.d, nil
 }
@@ -41,20 +55,71 @@ type search struct {
 	best   *trial // of all
 }
 
+// say writes down why each task is where it is. Of small problems it asks what
+// would become of the plan with a bought task at home.
 func (s *search) say() {
-	home, bought := "the deadline holds without buying it", "buying it frees private time cheaply, or saves egress"
 	if !s.best.inTime {
-		home = "no plan in time was found; this one is least late"
-		bought = home
+		const late = "no plan in time was found; this one is least late"
+		s.explain(s.best.d, late, late)
+		return
 	}
-	s.explain(s.best.d, home, bought)
+	s.explain(s.best.d, "in time at home", "buying it frees private time cheaply, or saves egress")
+	if len(s.p.Tasks) > askable {
+		return
+	}
+	for i := range s.p.Tasks {
+		switch {
+		case s.pinned[i] || len(s.options[i]) == 0 || !s.home[i]:
+		case s.best.d.target[i] == Private:
+			s.because[i] = "in time at home; it would cost " + dollars(s.cheapest(i).cost) + " to buy"
+		default:
+			s.because[i] = s.ask(i)
+		}
+	}
 }
+
+// askable is the size up to which each bought task is asked about.
+const askable = 500
+
+// ask finds out why bought task i is not at home.
+func (s *search) ask(i int) string {
+	d := s.best.d.clone()
+	d.target[i] = Private
+	switch home := s.try(d); {
+	case home.violated > 0:
+		return "at home the run would break a limit"
+	case !home.inTime:
+		return "at home the run would be " + time.Duration(home.worstUs*1000).Round(time.Millisecond).String() + " late"
+	case home.cost > s.best.cost:
+		return "at home it would cost " + dollars(home.cost-s.best.cost) + " more, in egress"
+	}
+	return "the search ended before it was tried at home"
+}
+
+func dollars(m pricing.Money) string { return fmt.Sprintf("$%.6f", m.USD()) }
 
 // over says whether to take no further step.
 func (s *search) over() bool { return s.cut || s.spent() }
 
-// affords is how many things of a price in decodes the effort pays for.
-func (s *search) affords(price, least, most int) int { return min(most, max(least, s.effort/price)) }
+// stageSize is about how many decodes a stage takes: much more than the one
+// before, so that whatever the budget, most of it goes into one long search. The
+// stage that reaches the effort ends there.
+func (s *search) stageSize(stage int) int {
+	sizes := []int{s.effort / 256, s.effort / 16, max(s.effort-s.used, s.effort/2)}
+	for len(sizes) > 1 && sizes[0] < smallStage {
+		sizes = sizes[1:]
+	}
+	if stage < len(sizes) {
+		return sizes[stage]
+	}
+	return s.effort << min(2*(stage-len(sizes)), 20)
+}
+
+// smallStage is the least that the first stage takes.
+const smallStage = 100
+
+// within is a number of things of a price that so many decodes pay for.
+func within(decodes, price, least, most int) int { return min(most, max(least, decodes/price)) }
 
 // Numbers of plans that are polished, and that walk on side by side.
 const (
@@ -63,13 +128,13 @@ const (
 )
 
 // polish mends and polishes the best plans, and returns those to walk from.
-func (s *search) polish(found []*trial) []*trial {
+func (s *search) polish(found []*trial, size int) []*trial {
 	for _, most := range []int{finalists, 2} {
 		if s.over() || len(found) == 0 {
 			return nil
 		}
-		count := min(len(found), s.affords(300, 1, most))
-		found = append(s.each(found[:count], max(60, s.effort/(3*count)), func(f *planning, t *trial, _ int) *trial {
+		count := min(len(found), within(size, 300, 1, most))
+		found = append(s.each(found[:count], max(40, size/(3*count)), func(f *planning, t *trial, _ int) *trial {
 			return f.polish(f.repair(t, 50), 2)
 		}), found[count:]...)
 	}
@@ -81,20 +146,22 @@ const episode = 6000
 
 // anneal walks from the same plans again and again, hotter from time to time, and
 // takes the best among them at every other start.
-func (s *search) anneal(from []*trial) {
-	rest := max(s.effort-s.used, s.effort/2)
-	nominal := max(1, rest/(1+rest/episode))
-	before := -1
-	for round := 0; !s.over() && len(from) > 0 && s.used > before; round++ { // a walk with nowhere to go uses nothing
-		before = s.used
+func (s *search) anneal(from []*trial, size, stage int) {
+	rounds := 1 + max(0, size)/episode
+	nominal := max(4, size/rounds)
+	for round := range rounds {
+		if s.over() || len(from) == 0 {
+			return
+		}
 		found, heat := slices.Clone(from), 0.3*float64(1+2*(round%4))
 		if round%2 == 0 && round > 0 && len(s.p.Tasks) <= reservable {
-			found[len(found)-1] = s.scattered(uint64(round))
+			found[len(found)-1] = s.scattered(uint64(stage)<<32 | uint64(round))
 		}
 		for step := uint64(0); step < 4 && !s.over(); step++ {
-			draw := uint64(round)<<32 | step<<16
-			found = s.each(found, nominal/4/len(found), func(f *planning, t *trial, k int) *trial {
-				return f.anneal(t, f.decodes, heat, draw+uint64(k))
+			draw := uint64(stage)<<48 | uint64(round)<<24 | step<<16
+			decodes := max(1, nominal/4/len(found))
+			found = s.each(found, decodes, func(f *planning, t *trial, k int) *trial {
+				return f.anneal(t, decodes, heat, draw+uint64(k))
 			})
 			found = found[:(len(found)+1)/2]
 		}
@@ -170,7 +237,7 @@ func byScore(a, b *trial) int {
 // own.
 func (g *planning) fork(decodes int) *planning {
 	f := *g
-	f.sim, f.decodes = newSimulator(g.p), decodes
+	f.sim, f.decodes, f.strict = newSimulator(g.p), decodes, true
 	f.because, f.seen = make([]string, len(g.because)), nil
 	return &f
 }

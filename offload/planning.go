@@ -3,6 +3,7 @@ package offload
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/spillway/spillway/pricing"
@@ -31,8 +32,9 @@ type planning struct {
 	sim      *simulator
 	marginUs int64 // planned this much before each deadline
 	decodes  int
-	asked    int // decodes the caller asked for; 0: the default
-	times    int // that many times the default
+	asked    int  // decodes the caller asked for; 0: the default
+	strict   bool // nothing is evaluated beyond the budget
+	times    int  // that many times the default
 	stop     func() bool
 	parallel func(jobs int, job func(k int))
 	home     []bool     // may and can run privately
@@ -274,12 +276,19 @@ func (a *score) better(b *score) bool {
 func (g *planning) try(d *decision) *trial { return &trial{d, g.evaluate(d)} }
 
 func (g *planning) evaluate(d *decision) score {
+	if g.strict && g.decodes <= 0 {
+		return hopeless
+	}
 	g.decodes--
 	g.sim.run(d, nil)
 	s := score{inTime: g.sim.inTime(g.marginUs), violated: g.sim.violated, endsUs: g.sim.ends, cost: g.sim.cost()}
 	s.worstUs, s.lateUs = g.sim.lateness(g.marginUs)
 	return s
 }
+
+// hopeless is the score of what a strict budget does not pay for: no plan is
+// worse, so that a search that is cut short has done no more than its beginning.
+var hopeless = score{violated: math.MaxInt, worstUs: Never, lateUs: Never, endsUs: Never}
 
 // spent says whether the budget is used up.
 func (g *planning) spent() bool {

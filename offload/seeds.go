@@ -21,13 +21,17 @@ func (s *search) seeds(private *trial) []*trial {
 		func(f *planning) *trial { return f.shrunk(planAlone) },
 		func(f *planning) *trial { return f.priced(2) },
 		func(f *planning) *trial { return f.placed(planGreedy) },
+		func(f *planning) *trial { return f.placed(planICPCP) },
+		func(f *planning) *trial { return f.placed(planSkedulix) },
+		func(f *planning) *trial { return f.placed(planProLiS) },
+		func(f *planning) *trial { return f.placed(planRandom) },
 	}
 	found := []*trial{private}
 	if in := s.incumbent(); in != nil {
 		found = append(found, s.try(in))
 	}
 	for len(jobs) > 0 && !s.over() { // the best come first
-		some := s.affords(2*sowing, 1, len(jobs))
+		some := min(len(jobs), within(s.effort, 4*sowing, 1, 4))
 		found = s.keep(append(found, s.sown(jobs[:some])...))
 		if found[0].inTime && s.used > s.effort/3 {
 			break
@@ -77,7 +81,7 @@ func (g *planning) priceSteps() int {
 }
 
 // sowing is the most that one seed may cost, in decodes.
-const sowing = 60
+const sowing = 45
 
 // cutting is about what a minimum cut costs, in decodes.
 const cutting = 2
