@@ -30,7 +30,7 @@ func main() {
 	flag.IntVar(&b.most, "most", 200, "leave larger instances out")
 	flag.StringVar(&b.book, "book", "aws", "prices: aws, gcp or both")
 	flag.StringVar(&b.family, "family", "lognormal", "of the noise: lognormal, gamma or bimodal")
-	flag.BoolVar(&b.copies, "copies", false, "planned again with copies of stragglers, too; every task is taken as idempotent")
+	flag.BoolVar(&b.copies, "copies", false, "planned again with copies of stragglers, too: all tasks are idempotent")
 	flag.BoolVar(&b.generated, "generated", true, "generated instances, too")
 	flag.IntVar(&b.executions, "executions", 200, "of each plan, to check its promise; 0: no check")
 	flag.IntVar(&b.budget.Decodes, "decodes", 0, "budget of a plan in simulations; 0: the planner's default")

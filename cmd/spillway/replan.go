@@ -27,13 +27,19 @@ func (a *app) simulatePolicy(in *instance, f *simulateFlags) (*simulation, error
 	}
 	budget := searchBudget(f.effort.value)
 	run := offload.Execution{Plans: 1}
+	var copies []float64 // run times of copies, over the planned ones
 	if f.replan {
 		spread := f.sigma
 		if spread == 0 && f.runtimes != "" {
 			spread = unknownSpread
 		}
 		in.expectSpread(spread)
-		run, err = offload.Loop(*p, offload.Horizon(f.planner), offload.LoopOptions{Multipliers: truth.multipliers, Budget: budget})
+		opts := offload.LoopOptions{Multipliers: truth.multipliers, Budget: budget}
+		if f.speculate {
+			copies = in.speculate(spread, f.seed)
+			opts.Copies = copies
+		}
+		run, err = offload.Loop(*p, offload.Horizon(f.planner), opts)
 	} else if run.Plan, err = f.planner(*p, budget); err == nil {
 		run.Outcome, err = offload.Simulate(p, &run.Plan, offload.SimOptions{Multipliers: truth.multipliers})
 	}
@@ -41,12 +47,17 @@ func (a *app) simulatePolicy(in *instance, f *simulateFlags) (*simulation, error
 		return nil, err
 	}
 	s := newSimulation(in, &run.Plan, run.Outcome, truth.multipliers)
-	s.Policy, s.Plans, s.Order = f.policy, run.Plans, in.ids(run.Plan.Order)
+	s.Policy, s.Plans, s.Order, s.speculate = f.policy, run.Plans, in.ids(run.Plan.Order), f.speculate
 	if f.replan {
 		s.Order = in.ids(in.realised(s, &run))
 	}
 	for id, seconds := range truth.given {
 		s.Runtimes[id] = seconds
+	}
+	for _, c := range run.Outcome.Copies {
+		if task := &p.Tasks[c.Task]; c.Won {
+			s.Runtimes[task.ID] = task.RuntimeS * copies[c.Task]
+		}
 	}
 	return s, nil
 }
@@ -94,6 +105,17 @@ func (in *instance) expectSpread(spread float64) {
 	for i := range in.problem.Tasks {
 		in.problem.Tasks[i].Spread = spread
 	}
+}
+
+// copySeed keeps the noise of copies apart from that of their tasks.
+const copySeed = 1 << 32
+
+// speculate lets every task have a copy, and draws how far off those are.
+func (in *instance) speculate(spread float64, seed int64) []float64 {
+	for i := range in.problem.Tasks {
+		in.problem.Tasks[i].Idempotent = true
+	}
+	return noise.Multipliers(len(in.problem.Tasks), spread, seed^copySeed)
 }
 
 // realised is the order in which a run started its tasks. With it and the

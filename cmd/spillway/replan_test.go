@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -97,4 +98,26 @@ func writeJSON(t *testing.T, path string, v any) {
 	text, err := json.Marshal(v)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, text, 0o600))
+}
+
+// TestCopiesAreListed with their bill, and the copy's run time is the task's
+// where it was first.
+func TestCopiesAreListed(t *testing.T) {
+	var out, errs bytes.Buffer
+	a := &app{out: &out, errs: &errs, getenv: func(string) string { return "" }}
+	code := a.run(t.Context(), []string{"simulate", "testdata/good.yaml", "--platform", "testdata/aws.json",
+		"--deadline", "6m", "--policy", "private", "--replan", "--noise", "1", "--seed", "22", "--speculate", "-o", "json"})
+	require.Zero(t, code, errs.String())
+	var s simulation
+	require.NoError(t, json.Unmarshal(out.Bytes(), &s))
+	require.Len(t, s.Copies, 1)
+	c := s.Copies[0]
+	task := s.Tasks[c.Task]
+	require.True(t, c.First)
+	require.Equal(t, "aws", c.Target)
+	require.Equal(t, c.MemMiB, task.MemMiB)
+	require.Equal(t, c.StartS, task.StartS)
+	require.Equal(t, c.FinishS, task.FinishS)
+	require.InDelta(t, c.CostUSD, s.FaasUSD, 1e-12)
+	require.InDelta(t, *c.FinishS-*c.StartS, s.Runtimes[c.Task], 2, "but for start-up and I/O")
 }

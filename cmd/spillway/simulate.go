@@ -12,31 +12,36 @@ import (
 
 	"github.com/spillway/spillway/bench/noise"
 	"github.com/spillway/spillway/offload"
+	"github.com/spillway/spillway/pricing"
 )
 
 type simulateFlags struct {
 	problemFlags
-	plan    string
-	policy  string
-	planner offload.Planner // of policy
-	replan  bool
-	sigma   float64
-	seed    int64
-	effort  *choice
-	all     bool
+	plan      string
+	policy    string
+	planner   offload.Planner // of policy
+	replan    bool
+	speculate bool
+	sigma     float64
+	seed      int64
+	effort    *choice
+	all       bool
 }
 
 func (a *app) simulateCommand() *cobra.Command {
 	var f simulateFlags
 	cmd := &cobra.Command{
-		Use:   "simulate INSTANCE (--plan PLAN | --policy PLANNER [--replan])",
+		Use:   "simulate INSTANCE (--plan PLAN | --policy PLANNER [--replan [--speculate]])",
 		Short: "Say what executing a plan would take and cost",
 		Long: "Executes a plan (JSON, as plan -o json prints it) in the simulator, with the run\n" +
 			"times of the instance, with noise, or with given ones. With --policy a planner makes\n" +
 			"the plan, from the run times of the instance; with --replan it is asked again while\n" +
 			"the run goes on, knows then what has finished, and expects run times to spread as\n" +
-			"--noise says (0.3 when --runtimes alone is given). Exit code 0 also when the deadline\n" +
-			"is missed.",
+			"--noise says (0.3 when --runtimes alone is given). With --speculate every task is\n" +
+			"taken as idempotent: one that takes longer at home than 99 of 100 do may be run a\n" +
+			"second time at a provider, with a run time drawn anew, where the deadline is at risk.\n" +
+			"The first to finish counts, both are billed. Exit code 0 also when the deadline is\n" +
+			"missed.",
 		Example: "  spillway simulate montage.json --platform aws.json --plan plan.json --deadline 10m --noise 0.1 --seed 3\n" +
 			"  spillway simulate montage.json --platform aws.json --deadline 10m --policy pacer --replan --noise 0.1",
 		Args: exactly("INSTANCE"),
@@ -45,6 +50,7 @@ func (a *app) simulateCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.plan, "plan", "", "plan `FILE` (JSON)")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "planner that plans, instead of --plan")
 	cmd.Flags().BoolVar(&f.replan, "replan", false, "plan again while the run goes on")
+	cmd.Flags().BoolVar(&f.speculate, "speculate", false, "with --replan, run stragglers a second time")
 	cmd.Flags().Float64Var(&f.sigma, "noise", 0, "spread of run times: standard deviation of their logarithm")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of the noise")
 	cmd.Flags().BoolVar(&f.all, "all", false, "list all violations in the table")
@@ -83,20 +89,33 @@ type simulation struct {
 	PrivateUtil float64              `json:"private_util"`
 	Violations  []violationDoc       `json:"violations"`
 	Policy      string               `json:"policy,omitempty"`
-	Plans       int                  `json:"plans,omitempty"` // made by the policy
-	Order       []string             `json:"order,omitempty"` // with a policy: of the plan as realised
-	Runtimes    map[string]float64   `json:"runtimes"`        // realised, in seconds: what --runtimes takes
+	Plans       int                  `json:"plans,omitempty"`  // made by the policy
+	Copies      []copyDoc            `json:"copies,omitempty"` // of stragglers, with --speculate
+	Order       []string             `json:"order,omitempty"`  // with a policy: of the plan as realised
+	Runtimes    map[string]float64   `json:"runtimes"`         // realised, in seconds: what --runtimes takes
 	Tasks       map[string]simulated `json:"tasks"`
 
-	name    string
-	outcome offload.Outcome
-	us      int64 // deadline
+	name      string
+	outcome   offload.Outcome
+	us        int64 // deadline
+	speculate bool
 }
 
 type violationDoc struct {
 	Kind   string `json:"kind"`
 	Task   string `json:"task"`
 	Detail string `json:"detail,omitempty"`
+}
+
+// copyDoc is a second execution. The task's own entry is the one that finished first.
+type copyDoc struct {
+	Task    string   `json:"task"`
+	Target  string   `json:"target"`
+	MemMiB  int      `json:"mem_mib"`
+	StartS  *float64 `json:"start_s"`
+	FinishS *float64 `json:"finish_s"`
+	First   bool     `json:"first"`
+	CostUSD float64  `json:"cost_usd"`
 }
 
 type simulated struct {
@@ -151,6 +170,8 @@ func (f *simulateFlags) check() error {
 	switch {
 	case f.policy == "" && f.replan:
 		return usageErrorf("--replan needs a --policy")
+	case f.speculate && !f.replan:
+		return usageErrorf("--speculate needs --replan")
 	case f.policy != "" && !known:
 		return usageErrorf("--policy %s: unknown planner; the planners are\n%s", f.policy, strings.TrimRight(plannerList(), "\n"))
 	case f.policy != "" && f.plan != "":
@@ -180,6 +201,11 @@ func newSimulation(in *instance, plan *offload.Plan, o offload.Outcome, multipli
 	}
 	for _, v := range o.Violations {
 		s.Violations = append(s.Violations, violationDoc(v))
+	}
+	for _, c := range o.Copies {
+		q := &p.Platform.Providers[c.Target]
+		s.Copies = append(s.Copies, copyDoc{p.Tasks[c.Task].ID, q.Name, q.Configs[c.Config].MemMiB,
+			seconds(c.StartUs), seconds(c.FinishUs), c.Won, c.Cost.USD()})
 	}
 	for i := range p.Tasks {
 		id, actual := p.Tasks[i].ID, p.Tasks[i].RuntimeS
@@ -225,6 +251,9 @@ func (a *app) printSimulation(s *simulation, all bool) error {
 	if s.Policy != "" {
 		fact("policy", "%s, %s", s.Policy, count(s.Plans, "plan"))
 	}
+	if s.speculate {
+		fact("copies", "%s", copiesText(o.Copies))
+	}
 	fact("makespan", "%s", span(o.MakespanUs))
 	fact("cost", "%s  (functions %s, egress %s, private %s)", dollars(o.Cost), dollars(o.FaaS), dollars(o.Egress), dollars(o.Private))
 	fact("offloaded", "%d of %s, %s, waits for quota %s", o.Offloaded, count(len(s.Tasks), "task"), count(o.ColdStarts, "cold start"), span(o.QuotaWaitUs))
@@ -241,6 +270,17 @@ func (a *app) printSimulation(s *simulation, all bool) error {
 		fact("breaks", "%s: --all lists them", count(more, "more limit"))
 	}
 	return nil
+}
+
+// copiesText says how many copies were started, and what for.
+func copiesText(copies []offload.CopyRun) string {
+	first, cost := 0, pricing.Money(0)
+	for _, c := range copies {
+		if cost += c.Cost; c.Won {
+			first++
+		}
+	}
+	return fmt.Sprintf("%d started, %d of them first to finish, %s", len(copies), first, dollars(cost))
 }
 
 // bytesText is a size for people.
