@@ -23,6 +23,7 @@ type annealing struct {
 	start   []int64 // by task, in the walk's place
 	finish  []int64
 	ready   []int64
+	ranOn   []int32 // private node, or -1
 	free    []int32 // tasks with a choice of site or size
 	buyable []int32 // of these, those that can be bought
 	crosses []int32 // files with a producer and readers that can both be moved
@@ -51,6 +52,7 @@ func (g *planning) anneal(from *trial, decodes int, heat float64, seed uint64) *
 		a.d.node = slices.Repeat([]int32{-1}, n)
 	}
 	a.start, a.finish, a.ready = make([]int64, n), make([]int64, n), make([]int64, n)
+	a.ranOn = make([]int32, n)
 	a.look()
 	if len(a.free) == 0 && !a.holds {
 		return from
@@ -151,7 +153,8 @@ func (a *annealing) energy(s *score) float64 {
 // been at.
 func (a *annealing) settle() {
 	for i := range a.start {
-		a.start[i], a.finish[i] = a.g.sim.task[i].StartUs, a.g.sim.task[i].FinishUs
+		t := &a.g.sim.task[i]
+		a.start[i], a.finish[i], a.ranOn[i] = t.StartUs, t.FinishUs, int32(t.Node)
 	}
 	copy(a.ready, a.g.sim.readyAt)
 }
@@ -192,9 +195,9 @@ func (a *annealing) move() {
 		a.pull()
 	case k < 75:
 		a.resize()
-	case k < 82 && a.binds:
+	case k < 90 && a.binds:
 		a.bind()
-	case k < 93 || !a.holds:
+	case k < 95 || !a.holds:
 		a.reorder()
 	case k < 97:
 		a.yield()
@@ -386,16 +389,28 @@ func (a *annealing) shift(from, to int) {
 	o[to] = i
 }
 
-// bind ties a task to a private node, or lets it go.
+// bind ties a task to a private node, or lets it go; sometimes it ties all tasks
+// to where they are, so that what follows moves one alone.
 func (a *annealing) bind() {
+	if a.rng.IntN(10) == 0 {
+		for i := range a.ranOn {
+			if !a.g.pinned[i] && a.d.target[i] == Private {
+				a.note(int32(i))
+				a.d.node[i] = a.ranOn[i]
+			}
+		}
+		return
+	}
 	i := a.any(a.buyable)
 	if i < 0 {
 		return
 	}
 	a.note(i)
-	if k := a.rng.IntN(len(a.g.p.Platform.Nodes)); a.d.node[i] < 0 && a.g.p.Platform.Nodes[k].fits(&a.g.p.Tasks[i]) {
+	k := a.rng.IntN(len(a.g.p.Platform.Nodes))
+	switch fits := a.g.p.Platform.Nodes[k].fits(&a.g.p.Tasks[i]); {
+	case fits && a.d.node[i] != int32(k):
 		a.d.node[i] = int32(k)
-	} else {
+	default:
 		a.d.node[i] = -1
 	}
 }

@@ -144,6 +144,9 @@ func (s *search) polish(found []*trial, size int) []*trial {
 // episode is about how many decodes one descent from hot to cold takes.
 const episode = 6000
 
+// heats are where walks begin, in costs of a typical task.
+var heats = [...]float64{0.3, 1, 3, 8}
+
 // anneal walks from the same plans again and again, hotter from time to time, and
 // takes the best among them at every other start.
 func (s *search) anneal(from []*trial, size, stage int) {
@@ -153,7 +156,7 @@ func (s *search) anneal(from []*trial, size, stage int) {
 		if s.over() || len(from) == 0 {
 			return
 		}
-		found, heat := slices.Clone(from), 0.3*float64(1+2*(round%4))
+		found, heat := slices.Clone(from), heats[round%len(heats)]
 		if round%2 == 0 && round > 0 && len(s.p.Tasks) <= reservable {
 			found[len(found)-1] = s.scattered(uint64(stage)<<32 | uint64(round))
 		}
@@ -171,13 +174,23 @@ func (s *search) anneal(from []*trial, size, stage int) {
 	}
 }
 
-// scattered is a plan that buys at random.
+// scattered is a plan that buys, orders and, where nodes differ, binds at random.
 func (s *search) scattered(draw uint64) *trial {
 	rng := rand.New(rand.NewPCG(uint64(s.p.Seed), draw))
 	d := s.decision()
 	for i := range d.target {
 		if s.movable(d, i) && rng.IntN(2) == 0 {
 			d.buy(i, s.options[i][rng.IntN(len(s.options[i]))])
+		}
+	}
+	d.order = slices.Clone(d.order)
+	rng.Shuffle(len(d.order), func(a, b int) { d.order[a], d.order[b] = d.order[b], d.order[a] })
+	if len(s.sim.known.speeds) > 1 {
+		d.node = make([]int32, len(d.target))
+		for i := range d.node {
+			if d.node[i] = int32(rng.IntN(len(s.p.Platform.Nodes))); !s.p.Platform.Nodes[d.node[i]].fits(&s.p.Tasks[i]) {
+				d.node[i] = -1
+			}
 		}
 	}
 	return s.try(d)
