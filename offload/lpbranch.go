@@ -156,8 +156,8 @@ func (b *bounding) nodes() int {
 	if n > partedTasks {
 		return 0
 	}
-	if b.asked > 0 {
-		most = min(maxNodes, most*b.asked/defaultDecodes)
+	if b.proving > 0 {
+		most = min(maxNodes, most*b.proving/defaultDecodes)
 	}
 	if n > 20 {
 		most = most * 400 / (n * n)

@@ -21,6 +21,7 @@ func planPacer(g *planning) (*decision, error) {
 	effort := g.effort()
 	if g.asked == 0 {
 		g.decodes = effort * g.times
+		g.proving = g.decodes / 25
 	}
 	s := &search{planning: g, effort: effort, best: g.try(g.decision())}
 	if s.best.inTime && s.best.cost == 0 {

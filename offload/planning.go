@@ -33,6 +33,7 @@ type planning struct {
 	marginUs int64 // planned this much before each deadline
 	decodes  int
 	asked    int  // decodes the caller asked for; 0: the default
+	proving  int  // decodes that the bound may be worth; 0: the default
 	strict   bool // nothing is evaluated beyond the budget
 	times    int  // that many times the default
 	stop     func() bool
@@ -55,7 +56,7 @@ func newPlanning(p *Problem, b Budget) (*planning, error) {
 	}
 	n := len(p.Tasks)
 	g := &planning{
-		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, asked: b.Decodes, times: max(1, b.Times), stop: b.Stop, parallel: b.Parallel,
+		p: p, sim: newSimulator(p), marginUs: p.MarginUs, decodes: b.Decodes, asked: b.Decodes, times: max(1, b.Times), proving: b.Decodes, stop: b.Stop, parallel: b.Parallel,
 		home: make([]bool, n), homeUs: make([]int64, n), options: make([][]option, n),
 		pinned: make([]bool, n), because: make([]string, n),
 	}
