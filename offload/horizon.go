@@ -6,12 +6,13 @@ import (
 )
 
 const (
-	// tolerance is the part of the executions that may be late, over the spread of
-	// run times, while the whole time to the deadline is left: the wider they
-	// spread, the dearer safety is. It falls to a fifth as time passes, and with it
-	// what can still be mended. leastTolerated and mostTolerated bound it.
-	tolerance                     = 0.5
-	leastTolerated, mostTolerated = 0.01, 0.2
+	// tolerance is the part of the executions that may be late, over the variance
+	// of the run times' logarithms, while the whole time to the deadline is left:
+	// the wider they spread, the dearer is safety, and the more of what is late now
+	// can still be mended. It falls to lasting of that as time passes.
+	// leastTolerated and mostTolerated bound it.
+	tolerance, lasting            = 3.5, 0.4
+	leastTolerated, mostTolerated = 0.01, 0.4
 	// sticky is what a change of plan must save.
 	sticky = 0.01
 	// level are lateness probabilities that the scenarios cannot tell apart.
@@ -30,7 +31,7 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
 // each plan in scenarios, and takes the cheapest that few enough of them find
-// late (half of the spread, falling to a tenth), the least late where there is
+// late (3.5 times the variance of their logarithms, falling to 1.4 times), the least late where there is
 // none; of a plan that is safe it brings bought tasks home while it stays so.
 // Running tasks are expected to last as long as those that have lasted as long
 // already. The plan in force is kept unless another saves a hundredth or is less
@@ -46,7 +47,9 @@ func Horizon(base Planner) Planner {
 			return base(p, b)
 		}
 		if p.Incumbent != nil && len(p.Fixed) == len(p.Tasks) && len(p.stragglers()) == 0 {
-			return *p.Incumbent, nil
+			kept := *p.Incumbent
+			kept.Copies = nil // they have been asked for
+			return kept, nil
 		}
 		return newHorizon(p, base, b).decide()
 	}
@@ -157,7 +160,8 @@ type revision struct {
 func newHorizon(p Problem, base Planner, b Budget) *horizon {
 	h := &horizon{given: p, p: p, base: base, budget: b}
 	left := float64(max(0, p.lastDeadlineUs()-p.NowUs)) / float64(p.lastDeadlineUs())
-	h.tolerated = min(max(leastTolerated, tolerance*p.meanSpread()*(0.2+0.8*left)), mostTolerated)
+	spread := p.meanSpread()
+	h.tolerated = min(max(leastTolerated, tolerance*spread*spread*(lasting+(1-lasting)*left)), mostTolerated)
 	h.trials = newTrials(p, min(200, max(24, 30_000/len(p.Tasks))))
 	h.p.Fixed = slices.Clone(p.Fixed)
 	least := p.elapsed()
