@@ -11,14 +11,14 @@ import (
 )
 
 // atRisk is straggler after 63 s of a's run, which one run in a hundred exceeds
-// (62.1 s), with a deadline after 95 s: a may be expected to end at 93.5 s, and a copy
+// (62.1 s), with a deadline after 82 s: a may be expected to end at 93.5 s, and a copy
 // of it at 75 s.
 func atRisk() *Problem {
 	p := straggler()
 	for i := range p.Tasks {
 		p.Tasks[i].Spread = 1
 	}
-	p.DeadlineUs, p.NowUs = 95*second, 63*second
+	p.DeadlineUs, p.NowUs = 82*second, 63*second
 	p.Fixed = []FixedPlacement{{Target: Private, Node: 0}, {Task: 3, Target: 0, Done: true, FinishUs: 2 * second, Node: -1}}
 	return p
 }
@@ -66,6 +66,37 @@ func TestATaskHasOneCopy(t *testing.T) {
 	require.Equal(t, []int{0}, p.stragglers())
 	p.Copies = []CopyRun{{StartUs: 50 * second, FinishUs: 62 * second}}
 	require.Empty(t, p.stragglers())
+}
+
+// TestPlansInForceDoNotAskAgain for the copies they once asked for.
+func TestPlansInForceDoNotAskAgain(t *testing.T) {
+	p := atRisk()
+	plan, err := Horizon(planOf("density"))(*p, Budget{})
+	require.NoError(t, err)
+	require.Len(t, plan.Copies, 1)
+	p.Incumbent, p.Copies = &plan, p.withCopies(plan.Copies).Copies
+	again, err := Horizon(planOf("density"))(*p, Budget{})
+	require.NoError(t, err)
+	require.Empty(t, again.Copies)
+	p.Fixed = append(p.Fixed, FixedPlacement{Task: 1, Target: -1, Done: true}, FixedPlacement{Task: 2, Target: -1, Done: true})
+	again, err = Horizon(planOf("density"))(*p, Budget{})
+	require.NoError(t, err)
+	require.Empty(t, again.Copies)
+}
+
+// TestBoundsLeaveCopiesOut: a deadline that a running copy keeps is not called
+// impossible because the task at home cannot.
+func TestBoundsLeaveCopiesOut(t *testing.T) {
+	p := atRisk()
+	p.Fixed[0].FinishUs, p.DeadlineUs = 200*second, 80*second
+	plan, err := planOf("density")(*p, Budget{})
+	require.NoError(t, err)
+	require.True(t, plan.LowerBound.Infeasible)
+	p.Copies = []CopyRun{{StartUs: 62 * second, FinishUs: Never}}
+	plan, err = planOf("density")(*p, Budget{})
+	require.NoError(t, err)
+	require.True(t, plan.Predicted.DeadlineMet)
+	require.False(t, plan.LowerBound.Infeasible)
 }
 
 // TestTheFastestCopyIsTaken, whatever it costs.
