@@ -279,5 +279,5 @@ func (g *planning) polish(t *trial, rounds int) *trial {
 // caches, and fifty at least.
 func (g *planning) effort() int {
 	work := float64(len(g.p.Tasks) + g.p.graph.Edges() + len(g.p.in.item) + len(g.p.out.item) + 1)
-	return int(min(60_000, max(50, min(12e6/work, 4e11/(work*work)))))
+	return int(min(60_000, max(50, min(9e6/work, 4e11/(work*work)))))
 }

@@ -49,7 +49,7 @@ func (g *planning) reason(d *decision, o *Outcome, i int) Reason {
 // alternatives are all sites of task i with the earliest possible finish, given
 // when its parents have finished, and what ruled the others out.
 func (g *planning) alternatives(i int, ready int64) []Considered {
-	out := make([]Considered, 0, 1+len(g.options[i])+len(g.p.Platform.Providers))
+	out := make([]Considered, 0, 1+len(g.options[i])) // what is ruled out everywhere is rare
 	home := Considered{Target: "private", FinishUs: after(ready, g.homeUs[i])}
 	if !g.home[i] {
 		home.FinishUs, home.RuledOut = Never, g.notHome(i)
