@@ -31,13 +31,13 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
 // each plan in scenarios, and takes the cheapest that few enough of them find
-// late (3.5 times the variance of their logarithms, falling to 1.4 times), the least late where there is
-// none; of a plan that is safe it brings bought tasks home while it stays so.
-// Running tasks are expected to last as long as those that have lasted as long
-// already. The plan in force is kept unless another saves a hundredth or is less
-// late. What has started is not moved; where the deadline is at risk, a straggler
-// at home may have a Copy. Where nothing spreads, or there is no
-// deadline, it is the planner itself.
+// late (3.5 times the variance of their logarithms, falling to 1.4 times),
+// the least late where there is none; of a plan that is safe it brings bought
+// tasks home while it stays so. Running tasks are expected to last as long as
+// those that have lasted as long already. The plan in force is kept unless
+// another saves a hundredth or is less late. What has started is not moved;
+// where the deadline is at risk, a straggler at home may have a Copy. Where
+// nothing spreads, or there is no deadline, it is the planner itself.
 func Horizon(base Planner) Planner {
 	return func(p Problem, b Budget) (Plan, error) {
 		if err := p.prepareState(); err != nil {

@@ -27,6 +27,7 @@ func main() {
 	factors := flag.String("factors", "1.25,1.5,2,4", "deadlines, in critical paths")
 	flag.StringVar(&planner, "planner", offload.DefaultPlanner, "planner of all ways but dato")
 	flag.IntVar(&b.seeds, "seeds", 4, "executions of each case")
+	flag.Int64Var(&b.first, "first", 0, "seed of the first execution")
 	flag.IntVar(&b.most, "most", 200, "leave larger instances out")
 	flag.StringVar(&b.book, "book", "aws", "prices: aws, gcp or both")
 	flag.StringVar(&b.family, "family", "lognormal", "of the noise: lognormal, gamma or bimodal")
@@ -59,6 +60,7 @@ type bench struct {
 	factors    []float64
 	seeds      int
 	most       int
+	first      int64
 	book       string
 	family     string
 	generated  bool

@@ -151,8 +151,8 @@ func (s *study) instance(in *planners.Instance) error {
 			return err
 		}
 		for seed := range int64(s.seeds) {
-			p.Seed = seed
-			if err := s.execute(fmt.Sprintf("%s x%g #%d", in.Name, factor, seed), p); err != nil {
+			p.Seed = s.first + seed
+			if err := s.execute(fmt.Sprintf("%s x%g #%d", in.Name, factor, p.Seed), p); err != nil {
 				return err
 			}
 		}
