@@ -12,7 +12,7 @@ const (
 	// can still be mended. It falls to lasting of that as time passes.
 	// leastTolerated and mostTolerated bound it.
 	tolerance, lasting            = 3.5, 0.4
-	leastTolerated, mostTolerated = 0.01, 0.4
+	leastTolerated, mostTolerated = 0.01, 0.15
 	// sticky is what a change of plan must save.
 	sticky = 0.01
 	// level are lateness probabilities that the scenarios cannot tell apart.
@@ -31,7 +31,8 @@ var spareTime = []float64{0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.45}
 // times that spread (Task.Spread), to be asked again and again while a run goes
 // on. It has the planner plan for the present state with growing margins, runs
 // each plan in scenarios, and takes the cheapest that few enough of them find
-// late (3.5 times the variance of their logarithms, falling to 1.4 times),
+// late (3.5 times the variance of their logarithms, 15 % at most, falling to
+// 1.4 times),
 // the least late where there is none; of a plan that is safe it brings bought
 // tasks home while it stays so. Running tasks are expected to last as long as
 // those that have lasted as long already. The plan in force is kept unless
