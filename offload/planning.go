@@ -32,10 +32,11 @@ type planning struct {
 	sim      *simulator
 	marginUs int64 // planned this much before each deadline
 	decodes  int
-	asked    int  // decodes the caller asked for; 0: the default
-	proving  int  // decodes that the bound may be worth; 0: the default
-	strict   bool // nothing is evaluated beyond the budget
-	times    int  // that many times the default
+	asked    int      // decodes the caller asked for; 0: the default
+	proving  int      // decodes that the bound may be worth; 0: the default
+	menu     []option // scratch of buyable
+	strict   bool     // nothing is evaluated beyond the budget
+	times    int      // that many times the default
 	stop     func() bool
 	parallel func(jobs int, job func(k int))
 	home     []bool     // may and can run privately
@@ -110,13 +111,14 @@ func (g *planning) consider(i int) error {
 	return nil
 }
 
-// buyable lists a provider's undominated options for task i, fastest first.
+// buyable lists a provider's undominated options for task i, fastest first, until
+// it is called again.
 func (g *planning) buyable(i, target int) ([]option, error) {
 	q := &g.p.Platform.Providers[target]
 	if q.Quota == 0 {
 		return nil, nil
 	}
-	var all []option
+	all := g.menu[:0]
 	for c := range q.Configs {
 		h := g.p.handlerUs(i, target, c, 1)
 		if g.p.limits(i, target, c, h) != [len(limitNames)]bool{} {
@@ -128,6 +130,7 @@ func (g *planning) buyable(i, target int) ([]option, error) {
 		}
 		all = append(all, option{int32(target), int32(c), q.wallUs(h, true), cost})
 	}
+	g.menu = all
 	slices.SortFunc(all, option.less)
 	kept := all[:0]
 	for _, o := range all {
