@@ -283,15 +283,7 @@ func (b *biller) add(sum *pricing.Money, amount pricing.Money) {
 
 // travelled enters a transfer into the outcome of its workflow.
 func (j *Joint) travelled(own *Outcome, t Transfer, k int) {
-	size := j.Files[t.File].Size
-	switch {
-	case t.From == Private:
-		own.UpBytes += size
-	case t.To == Private:
-		own.DownBytes += size
-	default:
-		own.CrossBytes += size
-	}
+	own.moved(&t, j.Files[t.File].Size)
 	t.File -= j.file[k]
 	t.StartUs, t.ArriveUs = t.StartUs-j.parts[k].ReleaseUs, t.ArriveUs-j.parts[k].ReleaseUs
 	own.Transfers = append(own.Transfers, t)

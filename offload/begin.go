@@ -43,7 +43,6 @@ func (s *simulator) occupyLink(c *FilePresence) {
 	}
 	l := s.link(from, c.Target)
 	s.links[l].busyUs = max(s.links[l].busyUs, sent)
-	s.push(sent, linkFree, int32(l))
 }
 
 // step is the start or the finish of a task that has started.

@@ -87,12 +87,9 @@ func TestExactPlansAreWhatTheySay(t *testing.T) {
 // TestPlannersAgainstTheOptimum: no planner is cheaper than the optimum, none is
 // in time where nothing can be, and the bound stays below.
 func TestPlannersAgainstTheOptimum(t *testing.T) {
-	for _, name := range []string{DefaultPlanner, "pacer"} {
+	for _, name := range []string{"pacer", "density"} {
 		t.Run(name, func(t *testing.T) {
-			planner, ok := Lookup(name)
-			if !ok {
-				t.Skipf("there is no planner %q yet", name)
-			}
+			planner := planOf(name)
 			againstOptimum(t, planner, Budget{})
 		})
 	}
@@ -100,11 +97,7 @@ func TestPlannersAgainstTheOptimum(t *testing.T) {
 
 // TestPacerReachesEveryOptimum is for pacer at its default effort.
 func TestPacerReachesEveryOptimum(t *testing.T) {
-	planner, ok := Lookup("pacer")
-	if !ok {
-		t.Skip("there is no planner \"pacer\" yet")
-	}
-	requireOptimal(t, planner, Budget{})
+	requireOptimal(t, planOf("pacer"), Budget{})
 }
 
 // requireOptimal wants a planner to reach the optimum of every case that has one.

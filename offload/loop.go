@@ -215,15 +215,7 @@ func (l *loop) end(o *Outcome) (Execution, error) {
 		_, storage := l.p.transferBill(&t)
 		o.Storage += storage
 		o.Egress -= storage
-		size := l.p.Files[t.File].Size
-		switch {
-		case t.From == Private:
-			o.UpBytes += size
-		case t.To == Private:
-			o.DownBytes += size
-		default:
-			o.CrossBytes += size
-		}
+		o.moved(&t, l.p.Files[t.File].Size)
 	}
 	o.Transfers = append(l.sent, o.Transfers...)
 	o.Violations = append(l.broken, o.Violations...)

@@ -107,6 +107,18 @@ type Transfer struct {
 	ArriveUs int64
 }
 
+// moved counts the bytes of a transfer.
+func (o *Outcome) moved(t *Transfer, size int64) {
+	switch {
+	case t.From == Private:
+		o.UpBytes += size
+	case t.To == Private:
+		o.DownBytes += size
+	default:
+		o.CrossBytes += size
+	}
+}
+
 // Violation is a limit that a plan breaks; the simulation goes on as if the
 // limit were not there.
 type Violation struct {

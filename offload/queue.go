@@ -75,7 +75,6 @@ type event struct {
 const (
 	finished uint8 = iota // arg: task
 	arrived               // arg: stage
-	linkFree              // arg: link
 	released              // arg: task, its not-before time has come
 	returned              // arg: reservation
 	opened                // arg: workflow, its release has come
@@ -131,7 +130,8 @@ func (h *events) pop() event {
 	return top
 }
 
-// numbers is a 4-ary min-heap of plain numbers.
+// numbers is the same heap of plain numbers. It is written out again, since the
+// comparison of a generic heap is called and not inlined, and decodes live on it.
 type numbers []uint64
 
 func (h *numbers) push(x uint64) {
